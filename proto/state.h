@@ -1,0 +1,127 @@
+/* Keys and values of the state map: fixed-width, big-endian, never empty, each beginning with its version (1).
+ *
+ * Key = type u8 | T("carnet/state", subject salt 32 | type u8 | id). */
+#ifndef CARNET_PROTO_STATE_H
+#define CARNET_PROTO_STATE_H
+
+#include "proto/ics23.h"
+#include "proto/key.h"
+#include "proto/limits.h"
+
+/* X(constant, number, what the id is) */
+#define CN_STATE_TYPES(X)                                                                                              \
+    X(CN_STATE_PARAMETERS, 1, "empty")                                                                                 \
+    X(CN_STATE_SET, 2, "epoch u64")                                                                                    \
+    X(CN_STATE_MEMBER, 3, "member id")                                                                                 \
+    X(CN_STATE_KEY, 4, "key id")                                                                                       \
+    X(CN_STATE_SUBJECT, 5, "subject tag")                                                                              \
+    X(CN_STATE_PAIRING, 6, "container subject tag")                                                                    \
+    X(CN_STATE_SALVAGE, 7, "key id | statement id")
+
+typedef enum cn_state_type {
+#define CN_STATE_ENUM(name, number, id) name = number,
+    CN_STATE_TYPES(CN_STATE_ENUM)
+#undef CN_STATE_ENUM
+} cn_state_type;
+
+cn_state_key cn_state_key_of(const uint8_t salt[32], cn_state_type type, const void *id, size_t id_len);
+
+/* Roles of a member, a bit set. X(constant, bit, name) */
+#define CN_ROLES(X)                                                                                                    \
+    X(CN_ROLE_EXPORTER, 0, "exporter")                                                                                 \
+    X(CN_ROLE_IMPORTER, 1, "importer")                                                                                 \
+    X(CN_ROLE_BANK, 2, "bank")                                                                                         \
+    X(CN_ROLE_CARRIER, 3, "carrier")                                                                                   \
+    X(CN_ROLE_FORWARDER, 4, "forwarder")                                                                               \
+    X(CN_ROLE_TERMINAL, 5, "terminal")                                                                                 \
+    X(CN_ROLE_INSURER, 6, "insurer")                                                                                   \
+    X(CN_ROLE_CUSTOMS, 7, "customs")                                                                                   \
+    X(CN_ROLE_OBSERVER, 8, "observer")
+typedef enum cn_role {
+#define CN_ROLE_ENUM(name, bit, text) name = 1u << (bit),
+    CN_ROLES(CN_ROLE_ENUM)
+#undef CN_ROLE_ENUM
+} cn_role;
+#define CN_ROLES_ALL 0x1ffu
+
+typedef enum cn_key_purpose { CN_PURPOSE_CAPTURE = 1, CN_PURPOSE_DEVICE = 2, CN_PURPOSE_GATEWAY = 3 } cn_key_purpose;
+typedef enum cn_key_status { CN_KEY_ACTIVE = 1, CN_KEY_REVOKED = 2, CN_KEY_ROTATED = 3 } cn_key_status;
+
+/* version u8 | interval u64 | heartbeat u64 | block bytes u32 | ballot threshold u16 */
+typedef struct cn_state_parameters {
+    uint64_t checkpoint_interval_ms;
+    uint64_t heartbeat_ms;
+    uint32_t block_bytes;
+    uint16_t ballot_threshold;
+} cn_state_parameters;
+
+/* version u8 | roles u32 | country 2 | registrar u8 | registered u64 | name length u8 | name 64, zero padded |
+ * channel key 32 */
+typedef struct cn_state_member {
+    uint32_t roles;
+    char country[3];
+    bool is_registrar;   /* may register members */
+    uint64_t registered; /* log index of the statement; 0 for genesis */
+    char name[CN_MAX_NAME + 1];
+    uint8_t channel_key[32]; /* X25519, zeros when it runs no node */
+} cn_state_member;
+
+/* version u8 | type u8 | purpose u8 | status u8 | public key 33 | owner 32 | registered u64 | ended u64 |
+ * last good u64 | last sequence u64 | last statement id 32 */
+typedef struct cn_state_device_key {
+    cn_public_key key;
+    uint8_t purpose;
+    uint8_t status;
+    cn_digest owner;        /* member id */
+    uint64_t registered;    /* log index from which it has authority; 0 for genesis */
+    uint64_t ended;         /* log index of revocation or rotation; 0 while active */
+    uint64_t last_good;     /* named by the revocation */
+    uint64_t last_sequence; /* head of its hash chain */
+    cn_digest last_id;
+} cn_state_device_key;
+
+/* Completeness record: version-less, exactly as ledger.md: count u64 | root 32 | first height u64 | last height u64 |
+ * last statement id 32, over the subject's RFC 9162 tree. */
+typedef struct cn_state_subject {
+    uint64_t count;
+    cn_digest root;
+    uint64_t first_height;
+    uint64_t last_height;
+    cn_digest last_id;
+} cn_state_subject;
+#define CN_STATE_SUBJECT_LEN 88
+
+/* Leaf data of a subject's tree: record digest 32 | log index u64 | height u64 | time_ms u64 (the block's). */
+typedef struct cn_subject_leaf {
+    cn_digest record;
+    uint64_t log_index;
+    uint64_t height;
+    uint64_t time_ms;
+} cn_subject_leaf;
+#define CN_SUBJECT_LEAF_LEN 56
+
+/* version u8 | count u8 | count times (consignment tag 32 | start u64 | end u64), ascending by (tag, start) */
+typedef struct cn_state_pairing_row {
+    cn_digest consignment;
+    uint64_t start_ms, end_ms; /* end 0: open */
+} cn_state_pairing_row;
+typedef struct cn_state_pairing {
+    unsigned count;
+    cn_state_pairing_row row[CN_MAX_PAIRINGS];
+} cn_state_pairing;
+
+/* Encoders append to a value of at most CN_STATE_VALUE_MAX bytes and return its length; decoders are strict. */
+size_t cn_state_parameters_encode(const cn_state_parameters *v, uint8_t *out);
+bool cn_state_parameters_decode(const void *p, size_t n, cn_state_parameters *ret);
+size_t cn_state_member_encode(const cn_state_member *v, uint8_t *out);
+bool cn_state_member_decode(const void *p, size_t n, cn_state_member *ret);
+size_t cn_state_key_encode(const cn_state_device_key *v, uint8_t *out);
+bool cn_state_key_decode(const void *p, size_t n, cn_state_device_key *ret);
+size_t cn_state_subject_encode(const cn_state_subject *v, uint8_t *out);
+bool cn_state_subject_decode(const void *p, size_t n, cn_state_subject *ret);
+size_t cn_state_pairing_encode(const cn_state_pairing *v, uint8_t *out);
+bool cn_state_pairing_decode(const void *p, size_t n, cn_state_pairing *ret);
+void cn_subject_leaf_encode(const cn_subject_leaf *leaf, uint8_t out[CN_SUBJECT_LEAF_LEN]);
+bool cn_subject_leaf_decode(const void *p, size_t n, cn_subject_leaf *ret);
+
+#endif
