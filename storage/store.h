@@ -1,0 +1,149 @@
+/* The ledger on disk: LMDB environment with blocks, records, items, log tiles, state map, indexes.
+ *
+ * One writer (the consensus thread) and any number of snapshot readers. cn_store_commit is synced when it returns.
+ * The map and the side table move only in the transaction of a checkpoint block; everything else moves with each
+ * block. After a crash the caller re-executes the blocks above the newest checkpoint (cn_snapshot_* give them). */
+#ifndef CARNET_STORAGE_STORE_H
+#define CARNET_STORAGE_STORE_H
+
+#include "proto/header.h"
+#include "proto/merkle.h"
+#include "proto/state.h"
+#include "proto/status.h"
+#include "storage/map.h"
+
+typedef struct cn_store cn_store;
+
+typedef struct cn_store_options {
+    const char *dir; /* an existing directory of the ledger's own */
+    size_t map_size; /* address space, default 1 TiB when 0 */
+    bool read_only;  /* tools: no lock of the writer, no change */
+} cn_store_options;
+
+typedef struct cn_side_change { /* unhashed companion of the map: a subject's frontier (cn_frontier_write) */
+    cn_digest key;
+    cn_span value;
+} cn_side_change;
+
+/* A statement's row in one subject's tree. */
+typedef struct cn_subject_row {
+    cn_digest tag;
+    cn_subject_leaf leaf;
+    uint64_t position;          /* index of the leaf in the subject's tree */
+    uint64_t first_ms, last_ms; /* claimed interval of the entries of this subject (indexed by time) */
+} cn_subject_row;
+
+typedef struct cn_commit_statement {
+    cn_span record; /* fields 1 and 2 of SignedStatement */
+    cn_span items;  /* field 3 bytes as they travel: whole = record | items; empty when erased */
+    cn_digest record_digest;
+    cn_digest id;
+    cn_digest key_id;
+    uint64_t sequence;
+} cn_commit_statement;
+
+/* One final block; spans are borrowed for the call. */
+typedef struct cn_commit_block {
+    cn_header header;
+    cn_digest digest;
+    cn_span certificate; /* its own finalization; empty: final by a later block of the same call or of a later one */
+    size_t statement_count;
+    const cn_commit_statement *statement;
+    size_t row_count;
+    const cn_subject_row *row;
+    /* checkpoints only */
+    cn_map *map; /* the version whose root is header.state_root; NULL for a normal block */
+    size_t side_count;
+    const cn_side_change *side;
+} cn_commit_block;
+
+/* Creates the environment with block 0. genesis: exact bytes G; block->statement_count is 0, the two log entries of
+ * genesis are given as entries (SHA-256(G), SHA-256(set rows)). Refuses a directory that holds a ledger already. */
+cn_status cn_store_create(const cn_store_options *options, cn_span genesis, cn_span set_rows,
+                          const cn_digest log_entry[2], const cn_commit_block *block0, cn_err *err);
+/* Opens and checks what is cheap: version, network id, tip, roots against the newest header. CN_CORRUPT names what. */
+cn_status cn_store_open(const cn_store_options *options, cn_store **ret, cn_err *err);
+void cn_store_close(cn_store *store); /* NULL is fine */
+
+/* Commits consecutive final blocks in ONE synced transaction. The first must follow the tip. A full disk: CN_IO,
+ * nothing changed. */
+cn_status cn_store_commit(cn_store *store, const cn_commit_block *blocks, size_t count, cn_err *err);
+/* Adds the finalization of an already stored block. */
+cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span certificate, cn_err *err);
+
+/* An empty map bound to this store's environment is made by storage/map.h; this is the version of the newest
+ * checkpoint (a new reference, or NULL on failure). */
+cn_map *cn_store_map(cn_store *store, cn_err *err);
+
+/* ---- snapshots: consistent reads, from any thread; close them soon (one open snapshot pins freed pages) ---- */
+typedef struct cn_snapshot cn_snapshot;
+cn_status cn_snapshot_open(cn_store *store, cn_snapshot **ret, cn_err *err);
+void cn_snapshot_close(cn_snapshot *s);
+
+typedef struct cn_tip {
+    uint64_t height; /* newest final block */
+    cn_digest digest;
+    cn_header header;
+    uint64_t checkpoint; /* height of the newest checkpoint block */
+    uint64_t log_size;
+    uint64_t statements; /* log_size - 2 */
+} cn_tip;
+cn_status cn_snapshot_tip(cn_snapshot *s, cn_tip *ret, cn_err *err);
+cn_status cn_snapshot_genesis(cn_snapshot *s, cn_span *ret_bytes,
+                              cn_err *err); /* valid while s is open, as all spans */
+cn_status cn_snapshot_header(cn_snapshot *s, uint64_t height, cn_header *ret, cn_err *err);
+cn_status cn_snapshot_certificate(cn_snapshot *s, uint64_t height, cn_span *ret,
+                                  cn_err *err); /* CN_NOT_FOUND: none of its own */
+cn_status cn_snapshot_block_statements(cn_snapshot *s, uint64_t height, uint64_t *ret_first_log_index,
+                                       uint32_t *ret_count, cn_err *err);
+cn_status cn_snapshot_height_of_digest(cn_snapshot *s, const cn_digest *block, uint64_t *ret_height, cn_err *err);
+
+typedef struct cn_stored_statement {
+    uint64_t log_index, height;
+    cn_digest record_digest;
+    cn_span record, items; /* whole = record | items */
+} cn_stored_statement;
+cn_status cn_snapshot_statement(cn_snapshot *s, uint64_t log_index, cn_stored_statement *ret, cn_err *err);
+cn_status cn_snapshot_find_id(cn_snapshot *s, const cn_digest *id, uint64_t *ret_log_index, cn_err *err);
+cn_status cn_snapshot_find_record(cn_snapshot *s, const cn_digest *record, uint64_t *ret_log_index, cn_err *err);
+/* the statement of a key with this sequence (newest if a gap reused none) */
+cn_status cn_snapshot_find_key(cn_snapshot *s, const cn_digest *key_id, uint64_t sequence, uint64_t *ret_log_index,
+                               cn_err *err);
+
+/* Rows [from, from+max) of a subject's tree, in position order; fewer at the end. CN_NOT_FOUND: unknown subject. */
+cn_status cn_snapshot_subject_rows(cn_snapshot *s, const cn_digest *tag, uint64_t from, cn_subject_row *out, size_t max,
+                                   size_t *ret_count, cn_err *err);
+cn_status cn_snapshot_subject_count(cn_snapshot *s, const cn_digest *tag, uint64_t *ret_count, cn_err *err);
+/* Rows whose claimed interval overlaps [from_ms, to_ms], ordered by first_ms then log index; resumes after `cursor`
+ * (0 first); for queries by time. */
+cn_status cn_snapshot_subject_by_time(cn_snapshot *s, const cn_digest *tag, uint64_t from_ms, uint64_t to_ms,
+                                      uint64_t *cursor, cn_subject_row *out, size_t max, size_t *ret_count,
+                                      cn_err *err);
+
+/* Log tree at any size up to the tip's. */
+cn_status cn_snapshot_log_root(cn_snapshot *s, uint64_t size, cn_digest *ret, cn_err *err);
+cn_status cn_snapshot_log_entry(cn_snapshot *s, uint64_t index, cn_digest *ret, cn_err *err);
+cn_status cn_snapshot_log_frontier(cn_snapshot *s, cn_frontier *ret, cn_err *err);
+cn_status cn_snapshot_inclusion(cn_snapshot *s, uint64_t index, uint64_t size, cn_digest path[CN_PROOF_MAX],
+                                size_t *ret_len, cn_err *err);
+cn_status cn_snapshot_consistency(cn_snapshot *s, uint64_t size1, uint64_t size2, cn_digest path[CN_PROOF_MAX + 1],
+                                  size_t *ret_len, cn_err *err);
+
+/* State of the newest checkpoint. Proof structures are large: allocate them. */
+cn_status cn_snapshot_state(cn_snapshot *s, const cn_state_key *key, uint8_t value[CN_STATE_VALUE_MAX], size_t *ret_len,
+                            cn_err *err);
+cn_status cn_snapshot_prove(cn_snapshot *s, const cn_state_key *key, cn_ics23_existence *ret,
+                            cn_err *err); /* CN_NOT_FOUND */
+cn_status cn_snapshot_prove_absent(cn_snapshot *s, const cn_state_key *key, cn_ics23_absence *ret,
+                                   cn_err *err); /* CN_CONFLICT when present */
+cn_status cn_snapshot_side(cn_snapshot *s, const cn_digest *key, cn_span *ret, cn_err *err);
+
+/* ---- fsck: re-hashes bodies, items against items_root, both trees, every subject tree, indexes both ways ---- */
+typedef struct cn_fsck_report {
+    uint64_t blocks, statements, subjects, state_entries, faults;
+} cn_fsck_report;
+/* line is called for each fault (and progress lines when verbose) with one sentence. */
+cn_status cn_store_fsck(const cn_store_options *options, void (*line)(void *ctx, bool fault, const char *text),
+                        void *ctx, cn_fsck_report *ret, cn_err *err);
+
+#endif
