@@ -55,6 +55,12 @@ typedef struct cn_state_parameters {
     uint16_t ballot_threshold;
 } cn_state_parameters;
 
+/* version u8 | n u8 | set digest 32. The rows themselves are in genesis and in log entry 1. */
+typedef struct cn_state_set {
+    uint8_t n; /* validators */
+    cn_digest digest;
+} cn_state_set;
+
 /* version u8 | roles u32 | country 2 | registrar u8 | registered u64 | name length u8 | name 64, zero padded |
  * channel key 32 */
 typedef struct cn_state_member {
@@ -113,6 +119,8 @@ typedef struct cn_state_pairing {
 /* Encoders append to a value of at most CN_STATE_VALUE_MAX bytes and return its length; decoders are strict. */
 size_t cn_state_parameters_encode(const cn_state_parameters *v, uint8_t *out);
 bool cn_state_parameters_decode(const void *p, size_t n, cn_state_parameters *ret);
+size_t cn_state_set_encode(const cn_state_set *v, uint8_t *out);
+bool cn_state_set_decode(const void *p, size_t n, cn_state_set *ret);
 size_t cn_state_member_encode(const cn_state_member *v, uint8_t *out);
 bool cn_state_member_decode(const void *p, size_t n, cn_state_member *ret);
 size_t cn_state_key_encode(const cn_state_device_key *v, uint8_t *out);

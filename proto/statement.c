@@ -1,0 +1,233 @@
+/* Decoding, digests and checks of signed statements. The outer message has three fields, each of one accepted form, so
+ * it is read by a cursor of its own; the body goes through protobuf-c (statement_parse.c). */
+#include "proto/statement.h"
+
+#include "proto/arena.h"
+#include "proto/merkle.h"
+#include "proto/statement_parse.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ITEM_HEAD (1u + CN_ITEM_SALT_LEN)
+/* protobuf-c needs about this much for the densest legal body, 4,096 entries of 2 bytes that would be refused later */
+#define BODY_BUDGET(n) (16u * (n) + 65536u)
+
+typedef struct owned_statement {
+    cn_statement public; /* first: cn_statement_free casts back */
+    cn_arena arena;
+    uint8_t *bytes;
+} owned_statement;
+
+static size_t read_length(cn_reader *r)
+{
+    size_t v = 0;
+    for (unsigned shift = 0; shift <= 21; shift += 7) {
+        uint8_t byte = cn_read_u8(r);
+        v |= (size_t)(byte & 0x7f) << shift;
+        if (!(byte & 0x80)) {
+            r->fault = r->fault || (byte == 0 && shift > 0);
+            return v;
+        }
+    }
+    r->fault = true;
+    return 0;
+}
+
+static cn_span read_field(cn_reader *r, uint8_t tag)
+{
+    if (cn_read_u8(r) != tag)
+        r->fault = true;
+    size_t n = read_length(r);
+    const uint8_t *p = cn_read_view(r, n);
+    return CN_SPAN(p, p ? n : 0);
+}
+
+static cn_status read_items(cn_reader *r, owned_statement *o, cn_err *err)
+{
+    cn_statement *s = &o->public;
+    if (r->n == 0)
+        return CN_OK;
+    s->item = cn_arena_alloc(&o->arena, CN_MAX_ITEMS * sizeof *s->item);
+    if (!s->item)
+        return cn_fail(err, CN_NO_MEMORY, "items", "out of memory");
+    while (cn_reader_ok(r) && r->n > 0) {
+        if (s->item_count == CN_MAX_ITEMS)
+            return cn_fail(err, CN_TOO_LARGE, "items", "more than %u items", CN_MAX_ITEMS);
+        cn_span item = read_field(r, 0x1a);
+        char field[32];
+        snprintf(field, sizeof field, "items[%zu]", s->item_count);
+        if (!cn_reader_ok(r))
+            return cn_fail(err, CN_INVALID, field, "the bytes are not field 3 of a SignedStatement in its canonical form");
+        if (item.n > CN_MAX_ITEM_BYTES)
+            return cn_fail(err, CN_TOO_LARGE, field, "%zu bytes, an item has at most %u", item.n, CN_MAX_ITEM_BYTES);
+        if (item.n <= ITEM_HEAD)
+            return cn_fail(err, CN_INVALID, field, "an item has a format, a salt of 16 bytes, and content");
+        s->item[s->item_count++] = item;
+    }
+    return CN_OK;
+}
+
+static cn_status decode(owned_statement *o, size_t n, cn_err *err)
+{
+    cn_statement *s = &o->public;
+    cn_reader r = cn_reader_of(o->bytes, n);
+    s->whole = CN_SPAN(o->bytes, n);
+    s->body_bytes = read_field(&r, 0x0a);
+    s->signature = read_field(&r, 0x12);
+    if (!cn_reader_ok(&r) || s->body_bytes.n == 0)
+        return cn_fail(err, CN_NOT_CANONICAL, "statement",
+                       "the bytes are not a SignedStatement with body and signature in canonical form");
+    if (s->signature.n != CN_SIGNATURE_LEN)
+        return cn_fail(err, CN_INVALID, "signature", "has %zu bytes, must have %d", s->signature.n, CN_SIGNATURE_LEN);
+    s->record = CN_SPAN(o->bytes, n - r.n);
+    cn_status st = read_items(&r, o, err);
+    if (st == CN_OK)
+        st = cn_body_parse(s->body_bytes.p, s->body_bytes.n, &o->arena, &s->body, err);
+    if (st != CN_OK)
+        return st;
+    s->id = cn_tagged("carnet/statement-id", s->body_bytes.p, s->body_bytes.n);
+    s->record_digest = cn_sha256(s->record.p, s->record.n);
+    return CN_OK;
+}
+
+cn_status cn_statement_decode(const void *p, size_t n, cn_statement **ret, cn_err *err)
+{
+    if (n == 0 || n > CN_MAX_STATEMENT_BYTES)
+        return cn_fail(err, CN_TOO_LARGE, "statement", "%zu bytes; a statement has 1 to %u", n, CN_MAX_STATEMENT_BYTES);
+    owned_statement *o = calloc(1, sizeof *o);
+    if (!o)
+        return cn_fail(err, CN_NO_MEMORY, "statement", "out of memory");
+    cn_arena_init(&o->arena, BODY_BUDGET(n) + CN_MAX_ITEMS * sizeof(cn_span));
+    o->bytes = malloc(n);
+    cn_status st = CN_NO_MEMORY;
+    if (o->bytes) {
+        memcpy(o->bytes, p, n);
+        st = decode(o, n, err);
+    }
+    if (st == CN_OK)
+        *ret = &o->public;
+    else
+        cn_statement_free(&o->public);
+    return st;
+}
+
+void cn_statement_free(cn_statement *s)
+{
+    if (!s)
+        return;
+    owned_statement *o = (owned_statement *)s;
+    cn_arena_free(&o->arena);
+    free(o->bytes);
+    free(o);
+}
+
+cn_digest cn_statement_signing_digest(const cn_digest *network, const void *body, size_t n)
+{
+    cn_span spans[] = {CN_SPAN_DIGEST(network), CN_SPAN(body, n)};
+    return cn_taggedv("carnet/statement", spans, 2);
+}
+
+cn_status cn_statement_verify(const cn_statement *s, const cn_public_key *key, cn_err *err)
+{
+    cn_digest id = cn_key_id(key);
+    if (!cn_digest_eq(&id, &s->body.key_id))
+        return cn_fail(err, CN_UNKNOWN_KEY, "body.key_id", "is not the id of the key given");
+    cn_digest digest = cn_statement_signing_digest(&s->body.network, s->body_bytes.p, s->body_bytes.n);
+    if (!cn_verify(key, &digest, s->signature.p))
+        return cn_fail(err, CN_BAD_SIGNATURE, "signature",
+                       "does not verify over T(\"carnet/statement\", network | body) with key %s",
+                       cn_digest_hex(&id).s);
+    return CN_OK;
+}
+
+cn_digest cn_item_leaf(const void *item, size_t n)
+{
+    return cn_leaf_hash(item, n);
+}
+
+cn_status cn_statement_check_items(const cn_statement *s, cn_err *err)
+{
+    if (s->body.kind != CN_PAYLOAD_EVENT_BATCH)
+        return s->item_count == 0 ? CN_OK : cn_fail(err, CN_INVALID, "items", "only an event batch has items");
+    const cn_event_batch *batch = &s->body.batch;
+    if (s->item_count != batch->item_count)
+        return cn_fail(err, CN_ITEM_ROOT, "items", "%zu items are here, the signed body names %u", s->item_count,
+                       batch->item_count);
+    cn_digest leaf[CN_MAX_ITEMS];
+    for (size_t i = 0; i < s->item_count; i++) {
+        uint8_t format = *(const uint8_t *)s->item[i].p;
+        if (format < CN_ITEM_NATIVE || format > CN_ITEM_ENVELOPE)
+            return cn_fail(err, CN_INVALID, "items", "item %zu has format %u, which is not known", i, format);
+        leaf[i] = cn_item_leaf(s->item[i].p, s->item[i].n);
+    }
+    cn_digest root = cn_merkle_root(leaf, s->item_count);
+    if (!cn_digest_eq(&root, &batch->items_root))
+        return cn_fail(err, CN_ITEM_ROOT, "event_batch.items_root", "the items hash to %s", cn_digest_hex(&root).s);
+    return CN_OK;
+}
+
+/* ---- items ---- */
+
+void cn_item_salt(const uint8_t secret[32], uint8_t format, const void *content, size_t n, uint8_t ret_salt[16])
+{
+    cn_span spans[] = {CN_SPAN(&format, 1), CN_SPAN(content, n)};
+    cn_digest mac = cn_hmac_sha256(secret, 32, spans, 2);
+    memcpy(ret_salt, mac.b, CN_ITEM_SALT_LEN);
+}
+
+void cn_item_write(cn_buf *out, const uint8_t secret[32], uint8_t format, const void *content, size_t n)
+{
+    uint8_t salt[CN_ITEM_SALT_LEN];
+    cn_item_salt(secret, format, content, n, salt);
+    cn_put_u8(out, format);
+    cn_put_bytes(out, salt, sizeof salt);
+    cn_put_bytes(out, content, n);
+}
+
+/* ---- digests of names ---- */
+
+cn_digest cn_network_id(const void *genesis, size_t n)
+{
+    return cn_tagged("carnet/genesis", genesis, n);
+}
+
+cn_digest cn_member_id(const char *name)
+{
+    return cn_tagged("carnet/member", name, strlen(name));
+}
+
+cn_digest cn_subject_tag(const uint8_t salt[32], const char *uri)
+{
+    cn_span spans[] = {CN_SPAN(salt, 32), CN_SPAN(uri, strlen(uri))};
+    return cn_taggedv("carnet/subject", spans, 2);
+}
+
+static cn_digest hex_subject(const uint8_t salt[32], const char *prefix, const cn_digest *id)
+{
+    char uri[128];
+    snprintf(uri, sizeof uri, "%s%s", prefix, cn_digest_hex(id).s);
+    return cn_subject_tag(salt, uri);
+}
+
+cn_digest cn_key_subject(const uint8_t salt[32], const cn_digest *key_id)
+{
+    return hex_subject(salt, "urn:carnet:key:", key_id);
+}
+
+cn_digest cn_member_subject(const uint8_t salt[32], const cn_digest *member)
+{
+    return hex_subject(salt, "urn:carnet:member:", member);
+}
+
+cn_digest cn_document_subject(const uint8_t salt[32], const cn_digest *sha256)
+{
+    return hex_subject(salt, "urn:carnet:document:", sha256);
+}
+
+cn_digest cn_possession_digest(const cn_digest *network, const cn_digest *owner, const cn_digest *key_id)
+{
+    cn_span spans[] = {CN_SPAN_DIGEST(network), CN_SPAN_DIGEST(owner), CN_SPAN_DIGEST(key_id)};
+    return cn_taggedv("carnet/possession", spans, 3);
+}

@@ -1,0 +1,346 @@
+/* Strict parsing of StatementBody: protobuf-c accepts swapped and repeated fields, non-minimal varints and unknown
+ * fields, so the message must re-pack to the very bytes that came, and no message may hold unknown fields. */
+#include "proto/statement_parse.h"
+
+#include "proto/carnet.pb-c.h"
+#include "proto/state.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static cn_status no_unknown(const ProtobufCMessage *m, const char *field, cn_err *err)
+{
+    if (m->n_unknown_fields)
+        return cn_fail(err, CN_INVALID, field, "holds field %u, which version 1 does not know", m->unknown_fields[0].tag);
+    return CN_OK;
+}
+
+static cn_status take_digest(const ProtobufCBinaryData *data, const char *field, cn_digest *ret, cn_err *err)
+{
+    if (data->len != CN_DIGEST_LEN)
+        return cn_fail(err, CN_INVALID, field, "has %zu bytes, must have %d", data->len, CN_DIGEST_LEN);
+    memcpy(ret->b, data->data, CN_DIGEST_LEN);
+    return CN_OK;
+}
+
+/* ---- event batch ---- */
+
+static cn_status check_ranges(const cn_event_batch *batch, cn_err *err)
+{
+    uint8_t covered[CN_MAX_ITEMS] = {0};
+    size_t subjects = 0;
+    for (size_t i = 0; i < batch->entry_count; i++) {
+        const cn_batch_entry *e = &batch->entry[i], *before = i ? e - 1 : NULL;
+        int order = before ? cn_digest_cmp(&before->subject, &e->subject) : -1;
+        char field[64];
+        snprintf(field, sizeof field, "event_batch.entries[%zu]", i);
+        if (order > 0 || (order == 0 && before->start >= e->start))
+            return cn_fail(err, CN_NOT_CANONICAL, field, "entries must ascend by (subject, start)");
+        if (e->count == 0 || e->start >= batch->item_count || e->count > batch->item_count - e->start)
+            return cn_fail(err, CN_INVALID, field, "the range %u+%u does not lie within %u items", e->start, e->count,
+                           batch->item_count);
+        if (e->first_ms > e->last_ms)
+            return cn_fail(err, CN_INVALID, field, "first_ms is after last_ms");
+        subjects += order != 0;
+        memset(covered + e->start, 1, e->count);
+    }
+    if (subjects > CN_MAX_SUBJECTS)
+        return cn_fail(err, CN_TOO_LARGE, "event_batch.entries", "declares %zu subjects, the limit is %u", subjects,
+                       CN_MAX_SUBJECTS);
+    for (uint32_t i = 0; i < batch->item_count; i++)
+        if (!covered[i])
+            return cn_fail(err, CN_INVALID, "event_batch.entries", "item %u is covered by no entry", i);
+    return CN_OK;
+}
+
+static cn_status parse_batch(const Carnet__V1__EventBatch *m, cn_arena *arena, cn_event_batch *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "event_batch", err);
+    if (st == CN_OK)
+        st = take_digest(&m->items_root, "event_batch.items_root", &ret->items_root, err);
+    if (st != CN_OK)
+        return st;
+    if (m->item_count == 0 || m->item_count > CN_MAX_ITEMS)
+        return cn_fail(err, CN_TOO_LARGE, "event_batch.item_count", "%u items; a batch has 1 to %u", m->item_count,
+                       CN_MAX_ITEMS);
+    if (m->n_entries == 0 || m->n_entries > CN_MAX_ENTRIES)
+        return cn_fail(err, CN_TOO_LARGE, "event_batch.entries", "%zu entries; a batch has 1 to %u", m->n_entries,
+                       CN_MAX_ENTRIES);
+    ret->item_count = m->item_count;
+    ret->entry_count = m->n_entries;
+    ret->entry = cn_arena_alloc(arena, m->n_entries * sizeof *ret->entry);
+    if (!ret->entry)
+        return cn_fail(err, CN_NO_MEMORY, "event_batch.entries", "the memory budget of one statement is used up");
+    for (size_t i = 0; i < m->n_entries; i++) {
+        const Carnet__V1__BatchEntry *from = m->entries[i];
+        cn_batch_entry *e = &ret->entry[i];
+        st = no_unknown(&from->base, "event_batch.entries", err);
+        if (st == CN_OK)
+            st = take_digest(&from->subject, "event_batch.entries.subject", &e->subject, err);
+        if (st != CN_OK)
+            return st;
+        e->start = from->start;
+        e->count = from->count;
+        e->first_ms = from->first_ms;
+        e->last_ms = from->last_ms;
+    }
+    return check_ranges(ret, err);
+}
+
+/* ---- registry changes ---- */
+
+static cn_status parse_new_key(const Carnet__V1__KeyRegister *m, cn_registry_change *ret, cn_err *err)
+{
+    if (!m)
+        return cn_fail(err, CN_INVALID, "registry_change", "the new key is missing");
+    cn_status st = no_unknown(&m->base, "registry_change.key", err);
+    if (st != CN_OK)
+        return st;
+    if (m->type > CN_KEY_P256)
+        return cn_fail(err, CN_INVALID, "registry_change.key.type", "key type %u is not known; use 1, 2 or 3", m->type);
+    if (m->purpose < CN_PURPOSE_CAPTURE || m->purpose > CN_PURPOSE_GATEWAY)
+        return cn_fail(err, CN_INVALID, "registry_change.key.purpose",
+                       "purpose %u is not 1 (capture), 2 (device) or 3 (gateway)", m->purpose);
+    if (m->possession.len != CN_SIGNATURE_LEN)
+        return cn_fail(err, CN_INVALID, "registry_change.key.possession", "has %zu bytes, must have %d",
+                       m->possession.len, CN_SIGNATURE_LEN);
+    memcpy(ret->new_key.possession.b, m->possession.data, CN_SIGNATURE_LEN);
+    ret->new_key.purpose = m->purpose;
+    return cn_public_key_parse((uint8_t)m->type, m->public_key.data, m->public_key.len, &ret->new_key.key, err);
+}
+
+static cn_status parse_rotate(const Carnet__V1__KeyRotate *m, cn_registry_change *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "registry_change.key_rotate", err);
+    if (st == CN_OK)
+        st = take_digest(&m->key_id, "registry_change.key_rotate.key_id", &ret->key_id, err);
+    return st == CN_OK ? parse_new_key(m->replacement, ret, err) : st;
+}
+
+static cn_status parse_revoke(const Carnet__V1__KeyRevoke *m, cn_registry_change *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "registry_change.key_revoke", err);
+    if (st == CN_OK)
+        st = take_digest(&m->key_id, "registry_change.key_revoke.key_id", &ret->key_id, err);
+    if (st == CN_OK && (m->reason < 1 || m->reason > 4))
+        st = cn_fail(err, CN_INVALID, "registry_change.key_revoke.reason", "reason %u is not 1 to 4", m->reason);
+    ret->sequence = m->last_good;
+    ret->reason = m->reason;
+    return st;
+}
+
+static cn_status parse_gap(const Carnet__V1__KeyGap *m, cn_registry_change *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "registry_change.key_gap", err);
+    if (st == CN_OK)
+        st = take_digest(&m->key_id, "registry_change.key_gap.key_id", &ret->key_id, err);
+    if (st == CN_OK)
+        st = take_digest(&m->previous, "registry_change.key_gap.previous", &ret->previous, err);
+    if (st == CN_OK && (m->reason < 1 || m->reason > 3))
+        st = cn_fail(err, CN_INVALID, "registry_change.key_gap.reason", "reason %u is not 1 to 3", m->reason);
+    if (st == CN_OK && (m->sequence == 0 || m->sequence == UINT64_MAX))
+        st = cn_fail(err, CN_INVALID, "registry_change.key_gap.sequence", "is out of range");
+    ret->sequence = m->sequence;
+    ret->reason = m->reason;
+    return st;
+}
+
+/* A list of digests; chain order or ascending order is the caller's rule. */
+static cn_status take_digests(const ProtobufCBinaryData *data, size_t count, size_t max, const char *field,
+                              cn_arena *arena, cn_digest **ret, cn_err *err)
+{
+    if (count > max)
+        return cn_fail(err, CN_TOO_LARGE, field, "%zu entries, the limit is %zu", count, max);
+    cn_digest *list = cn_arena_alloc(arena, (count ? count : 1) * sizeof *list);
+    if (!list)
+        return cn_fail(err, CN_NO_MEMORY, field, "the memory budget of one statement is used up");
+    for (size_t i = 0; i < count; i++) {
+        cn_status st = take_digest(&data[i], field, &list[i], err);
+        if (st != CN_OK)
+            return st;
+    }
+    *ret = list;
+    return CN_OK;
+}
+
+static cn_status parse_salvage(const Carnet__V1__KeySalvage *m, cn_arena *arena, cn_registry_change *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "registry_change.key_salvage", err);
+    if (st == CN_OK)
+        st = take_digest(&m->key_id, "registry_change.key_salvage.key_id", &ret->key_id, err);
+    if (st == CN_OK && m->n_statement_ids == 0)
+        st = cn_fail(err, CN_INVALID, "registry_change.key_salvage.statement_ids", "the list is empty");
+    ret->salvaged_count = m->n_statement_ids;
+    return st == CN_OK ? take_digests(m->statement_ids, m->n_statement_ids, CN_MAX_SALVAGED,
+                                      "registry_change.key_salvage.statement_ids", arena, &ret->salvaged, err)
+                       : st;
+}
+
+static bool valid_name(const uint8_t *p, size_t n)
+{
+    if (n == 0 || n > CN_MAX_NAME || p[0] == '-' || p[n - 1] == '-')
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (!((p[i] >= 'a' && p[i] <= 'z') || (p[i] >= '0' && p[i] <= '9') || p[i] == '-'))
+            return false;
+    return true;
+}
+
+static cn_status parse_member(const Carnet__V1__MemberRegister *m, cn_registry_change *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "registry_change.member_register", err);
+    if (st != CN_OK)
+        return st;
+    if (!valid_name(m->name.data, m->name.len))
+        return cn_fail(err, CN_INVALID, "registry_change.member_register.name",
+                       "a name has 1 to %u of a-z, 0-9 and - and neither begins nor ends with -", CN_MAX_NAME);
+    if (m->country.len != 2 || m->country.data[0] < 'A' || m->country.data[0] > 'Z' || m->country.data[1] < 'A' ||
+        m->country.data[1] > 'Z')
+        return cn_fail(err, CN_INVALID, "registry_change.member_register.country", "must be two letters (ISO 3166-1)");
+    if (m->roles == 0 || (m->roles & ~CN_ROLES_ALL))
+        return cn_fail(err, CN_INVALID, "registry_change.member_register.roles", "0x%x is not a set of known roles",
+                       m->roles);
+    memcpy(ret->name, m->name.data, m->name.len);
+    memcpy(ret->country, m->country.data, 2);
+    ret->roles = m->roles;
+    st = parse_new_key(m->capture_key, ret, err);
+    if (st == CN_OK && ret->new_key.purpose != CN_PURPOSE_CAPTURE)
+        st = cn_fail(err, CN_INVALID, "registry_change.member_register.capture_key.purpose", "must be 1 (capture)");
+    return st;
+}
+
+static cn_status parse_channel(const Carnet__V1__ChannelKey *m, cn_registry_change *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "registry_change.channel_key", err);
+    if (st == CN_OK && m->public_key.len != 32)
+        st = cn_fail(err, CN_INVALID, "registry_change.channel_key.public_key", "must have 32 bytes");
+    if (st == CN_OK)
+        memcpy(ret->channel_key, m->public_key.data, 32);
+    return st;
+}
+
+static cn_status parse_registry(const Carnet__V1__RegistryChange *m, cn_arena *arena, cn_registry_change *ret,
+                                cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "registry_change", err);
+    if (st != CN_OK)
+        return st;
+    ret->op = (cn_registry_op)m->change_case;
+    switch (m->change_case) {
+    case CARNET__V1__REGISTRY_CHANGE__CHANGE_KEY_REGISTER:
+        return parse_new_key(m->key_register, ret, err);
+    case CARNET__V1__REGISTRY_CHANGE__CHANGE_KEY_ROTATE:
+        return parse_rotate(m->key_rotate, ret, err);
+    case CARNET__V1__REGISTRY_CHANGE__CHANGE_KEY_REVOKE:
+        return parse_revoke(m->key_revoke, ret, err);
+    case CARNET__V1__REGISTRY_CHANGE__CHANGE_KEY_GAP:
+        return parse_gap(m->key_gap, ret, err);
+    case CARNET__V1__REGISTRY_CHANGE__CHANGE_KEY_SALVAGE:
+        return parse_salvage(m->key_salvage, arena, ret, err);
+    case CARNET__V1__REGISTRY_CHANGE__CHANGE_MEMBER_REGISTER:
+        return parse_member(m->member_register, ret, err);
+    case CARNET__V1__REGISTRY_CHANGE__CHANGE_CHANNEL_KEY:
+        return parse_channel(m->channel_key, ret, err);
+    default:
+        return cn_fail(err, CN_INVALID, "registry_change", "no change is given");
+    }
+}
+
+/* ---- the rest ---- */
+
+static cn_status parse_pairing(const Carnet__V1__Pairing *m, cn_pairing *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "pairing", err);
+    if (st == CN_OK)
+        st = take_digest(&m->container, "pairing.container", &ret->container, err);
+    if (st == CN_OK)
+        st = take_digest(&m->consignment, "pairing.consignment", &ret->consignment, err);
+    if (st == CN_OK && cn_digest_eq(&ret->container, &ret->consignment))
+        st = cn_fail(err, CN_INVALID, "pairing", "container and consignment are the same subject");
+    if (st == CN_OK && m->end_ms != 0 && m->end_ms < m->start_ms)
+        st = cn_fail(err, CN_INVALID, "pairing.end_ms", "is before start_ms");
+    ret->start_ms = m->start_ms;
+    ret->end_ms = m->end_ms;
+    return st;
+}
+
+static cn_status parse_document(const Carnet__V1__DocumentAnchor *m, cn_arena *arena, cn_document_anchor *ret,
+                                cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "document_anchor", err);
+    if (st == CN_OK)
+        st = take_digest(&m->digest, "document_anchor.digest", &ret->digest, err);
+    if (st == CN_OK && (m->kind < 1 || m->kind > 6))
+        st = cn_fail(err, CN_INVALID, "document_anchor.kind", "kind %u is not 1 to 6", m->kind);
+    if (st == CN_OK) /* the document's own subject counts too */
+        st = take_digests(m->subjects, m->n_subjects, CN_MAX_SUBJECTS - 1, "document_anchor.subjects", arena,
+                          &ret->subject, err);
+    ret->subject_count = m->n_subjects;
+    for (size_t i = 1; st == CN_OK && i < ret->subject_count; i++)
+        if (cn_digest_cmp(&ret->subject[i - 1], &ret->subject[i]) >= 0)
+            st = cn_fail(err, CN_NOT_CANONICAL, "document_anchor.subjects", "tags must ascend");
+    ret->size = m->size;
+    ret->kind = m->kind;
+    ret->issued_ms = m->issued_ms;
+    return st;
+}
+
+static cn_status parse_payload(const Carnet__V1__StatementBody *m, cn_arena *arena, cn_body *ret, cn_err *err)
+{
+    ret->kind = (cn_payload_kind)m->payload_case;
+    switch (m->payload_case) {
+    case CARNET__V1__STATEMENT_BODY__PAYLOAD_EVENT_BATCH:
+        return parse_batch(m->event_batch, arena, &ret->batch, err);
+    case CARNET__V1__STATEMENT_BODY__PAYLOAD_REGISTRY_CHANGE:
+        return parse_registry(m->registry_change, arena, &ret->registry, err);
+    case CARNET__V1__STATEMENT_BODY__PAYLOAD_PAIRING:
+        return parse_pairing(m->pairing, &ret->pairing, err);
+    case CARNET__V1__STATEMENT_BODY__PAYLOAD_DOCUMENT_ANCHOR:
+        return parse_document(m->document_anchor, arena, &ret->document, err);
+    default:
+        return cn_fail(err, CN_INVALID, "body.payload", "no payload that version 1 knows is present");
+    }
+}
+
+static bool repacks(const Carnet__V1__StatementBody *m, const void *p, size_t n, cn_arena *arena)
+{
+    if (carnet__v1__statement_body__get_packed_size(m) != n)
+        return false;
+    uint8_t *again = cn_arena_alloc(arena, n);
+    return again && carnet__v1__statement_body__pack(m, again) == n && memcmp(again, p, n) == 0;
+}
+
+static cn_status parse_message(const Carnet__V1__StatementBody *m, cn_arena *arena, cn_body *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "body", err);
+    if (st == CN_OK && m->version != CN_PROTOCOL_VERSION)
+        st = cn_fail(err, CN_INVALID, "body.version", "version %u is not known here; use %u", m->version,
+                     CN_PROTOCOL_VERSION);
+    if (st == CN_OK)
+        st = take_digest(&m->network, "body.network", &ret->network, err);
+    if (st == CN_OK)
+        st = take_digest(&m->key_id, "body.key_id", &ret->key_id, err);
+    if (st == CN_OK)
+        st = take_digest(&m->previous, "body.previous", &ret->previous, err);
+    if (st == CN_OK && (m->sequence == 0 || m->sequence == UINT64_MAX))
+        st = cn_fail(err, CN_INVALID, "body.sequence", "sequences run from 1");
+    ret->version = m->version;
+    ret->sequence = m->sequence;
+    ret->created_ms = m->created_ms;
+    return st == CN_OK ? parse_payload(m, arena, ret, err) : st;
+}
+
+cn_status cn_body_parse(const void *p, size_t n, cn_arena *arena, cn_body *ret, cn_err *err)
+{
+    ProtobufCAllocator allocator = cn_arena_allocator(arena);
+    Carnet__V1__StatementBody *m = carnet__v1__statement_body__unpack(&allocator, n, p);
+    if (!m)
+        return cn_fail(err, CN_INVALID, "body", "the bytes are not a StatementBody (or exceed its memory budget)");
+    memset(ret, 0, sizeof *ret);
+    cn_status st = parse_message(m, arena, ret, err);
+    if (st == CN_OK && !repacks(m, p, n, arena))
+        st = cn_fail(err, CN_NOT_CANONICAL, "body",
+                     "the bytes are not the canonical protobuf encoding (ascending fields, minimal varints, no defaults)");
+    return st;
+}

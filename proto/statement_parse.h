@@ -1,0 +1,11 @@
+/* From StatementBody bytes to cn_body. Private to proto. */
+#ifndef CARNET_PROTO_STATEMENT_PARSE_H
+#define CARNET_PROTO_STATEMENT_PARSE_H
+
+#include "proto/arena.h"
+#include "proto/statement.h"
+
+/* Arrays of *ret live in the arena. */
+cn_status cn_body_parse(const void *p, size_t n, cn_arena *arena, cn_body *ret, cn_err *err);
+
+#endif
