@@ -143,7 +143,10 @@ typedef struct cn_fsck_report {
     uint64_t blocks, statements, subjects, state_entries, faults;
 } cn_fsck_report;
 /* line is called for each fault (and progress lines when verbose) with one sentence. */
-cn_status cn_store_fsck(const cn_store_options *options, void (*line)(void *ctx, bool fault, const char *text),
-                        void *ctx, cn_fsck_report *ret, cn_err *err);
+cn_status cn_store_fsck(const cn_store_options *options, const uint8_t subject_salt[32],
+                        void (*line)(void *ctx, bool fault, const char *text), void *ctx, cn_fsck_report *ret,
+                        cn_err *err);
+/* The exact genesis bytes of a store that need not open cleanly. */
+cn_status cn_store_read_genesis(const cn_store_options *options, cn_buf *out, cn_err *err);
 
 #endif
