@@ -19,11 +19,12 @@ typedef struct node {
     uint8_t kind;
     bool on_disk; /* the same leaf or row is on disk */
     bool hashed;
-    uint16_t bit;        /* inner: crit bit; stub: as in its descriptor */
-    uint64_t count;      /* leaves below */
-    uint64_t edit;       /* nodes made by the running apply may be changed in place */
+    uint16_t bit;     /* inner: crit bit; stub: as in its descriptor */
+    uint64_t count;   /* leaves below */
+    uint64_t edit;    /* nodes made by the running apply may be changed in place */
+    uint64_t touched; /* the newest apply that walked here */
     cn_digest hash;
-    cn_state_key key;    /* leaf: its key; otherwise the common prefix, zero from `bit` on */
+    cn_state_key key; /* leaf: its key; otherwise the common prefix, zero from `bit` on */
     struct node *child[2];
     size_t value_len;
     uint8_t value[];
@@ -33,9 +34,14 @@ struct cn_map {
     unsigned refs;
     node *root; /* NULL: empty */
     const cn_map_source *source;
+    uint64_t settled; /* the newest apply when this line of versions last reached the disk */
 };
 
-static uint64_t last_edit;
+/* Nodes kept in memory behind a committed version, about 200 bytes each with their values. */
+#define CACHE_NODES 65536u
+
+/* Process-wide, so that no two applies share a number, whichever threads they run in. */
+static _Atomic uint64_t last_edit;
 
 /* ---- bits ---- */
 
@@ -266,14 +272,14 @@ static cn_status load(const cn_map_source *source, node **slot, cn_err *err)
     if (stub->kind != STUB)
         return CN_OK;
     node *n = NULL;
-    cn_status st =
-        stub->count <= CN_MAP_SMALL ? load_small(source, stub, &n, err) : load_large(source, stub, &n, err);
+    cn_status st = stub->count <= CN_MAP_SMALL ? load_small(source, stub, &n, err) : load_large(source, stub, &n, err);
     if (st != CN_OK)
         return st;
     cn_digest hash = node_hash(n);
     if (!cn_digest_eq(&hash, &stub->hash) || n->count != stub->count) {
         node_unref(n);
-        return cn_fail(err, CN_CORRUPT, "state map", "a subtree does not hash to what its parent says; run carnet fsck");
+        return cn_fail(err, CN_CORRUPT, "state map",
+                       "a subtree does not hash to what its parent says; run carnet fsck");
     }
     *slot = n;
     node_unref(stub);
@@ -341,20 +347,22 @@ static bool make_editable(node **slot, uint64_t edit)
     copy->key = old->key;
     copy->child[0] = node_ref(old->child[0]);
     copy->child[1] = node_ref(old->child[1]);
-    copy->edit = edit;
+    copy->edit = copy->touched = edit;
     *slot = copy;
     node_unref(old);
     return true;
 }
 
 /* Walks to the leaf where key would be, loading what it needs; the loaded path is shared with the base version. */
-static cn_status find_leaf(const cn_map_source *source, node **root, const cn_state_key *key, node **ret, cn_err *err)
+static cn_status find_leaf(const cn_map_source *source, node **root, const cn_state_key *key, uint64_t edit, node **ret,
+                           cn_err *err)
 {
     node **slot = root;
     for (;;) {
         cn_status st = load(source, slot, err);
         if (st != CN_OK)
             return st;
+        (*slot)->touched = edit;
         if ((*slot)->kind == LEAF) {
             *ret = *slot;
             return CN_OK;
@@ -369,12 +377,12 @@ static cn_status put(const cn_map_source *source, node **root, uint64_t edit, co
     node *fresh = leaf_new(&change->key, change->value.p, change->value.n);
     if (!fresh)
         return cn_fail(err, CN_NO_MEMORY, "state map", "out of memory");
-    fresh->edit = edit;
+    fresh->edit = fresh->touched = edit;
     if (!*root) {
         *root = fresh;
         return CN_OK;
     }
-    cn_status st = find_leaf(source, root, &change->key, &found, err);
+    cn_status st = find_leaf(source, root, &change->key, edit, &found, err);
     if (st != CN_OK) {
         node_unref(fresh);
         return st;
@@ -402,7 +410,7 @@ static cn_status put(const cn_map_source *source, node **root, uint64_t edit, co
         *slot = NULL;
         return cn_fail(err, CN_NO_MEMORY, "state map", "out of memory");
     }
-    parent->edit = edit;
+    parent->edit = parent->touched = edit;
     *slot = parent;
     return CN_OK;
 }
@@ -414,6 +422,7 @@ cn_status cn_map_apply(cn_map *base, const cn_map_change *changes, size_t count,
     cn_map *map = map_new(base->root ? node_ref(base->root) : NULL, base->source);
     if (!map)
         return cn_fail(err, CN_NO_MEMORY, "state map", "out of memory");
+    map->settled = base->settled;
     for (size_t i = 0; i < count && st == CN_OK; i++) {
         CN_ASSERT(changes[i].value.n > 0 && changes[i].value.n <= CN_STATE_VALUE_MAX);
         st = put(map->source, &map->root, edit, &changes[i], err);
@@ -484,12 +493,12 @@ static void fill_existence(const map_path *path, cn_ics23_existence *ret)
 
 cn_status cn_map_prove(cn_map *map, const cn_state_key *key, cn_ics23_existence *ret, cn_err *err)
 {
+    if (!map->root)
+        return cn_fail(err, CN_NOT_FOUND, "state map", "there is no such key");
     map_path *path = calloc(1, sizeof *path);
-    cn_status st = path ? CN_OK : CN_NO_MEMORY;
-    if (st == CN_OK && !map->root)
-        st = CN_NOT_FOUND;
-    if (st == CN_OK)
-        st = descend(map->source, &map->root, key, 0, path, err);
+    if (!path)
+        return cn_fail(err, CN_NO_MEMORY, "state map", "out of memory");
+    cn_status st = descend(map->source, &map->root, key, 0, path, err);
     if (st == CN_OK && memcmp(path->leaf->key.b, key->b, CN_STATE_KEY_LEN) != 0)
         st = cn_fail(err, CN_NOT_FOUND, "state map", "there is no such key");
     if (st == CN_OK)
@@ -555,16 +564,12 @@ cn_status cn_map_prove_absent(cn_map *map, const cn_state_key *key, cn_ics23_abs
 
 /* ---- storing ---- */
 
+/* range_bits: where the parent's crit bit leaves off; what a small subtree's keys share at least. */
 static cn_map_descriptor describe(node *n, unsigned range_bits)
 {
-    cn_map_descriptor d = {.count = n->count, .hash = node_hash(n)};
-    if (n->kind == STUB && n->count > CN_MAP_SMALL)
-        range_bits = n->bit;
-    else if (n->count > CN_MAP_SMALL)
-        range_bits = n->bit;
-    d.bit = (uint16_t)range_bits;
-    d.key = prefix_of(&n->key, range_bits);
-    return d;
+    unsigned bit = n->count > CN_MAP_SMALL ? n->bit : range_bits;
+    return (cn_map_descriptor){
+        .count = n->count, .hash = node_hash(n), .bit = (uint16_t)bit, .key = prefix_of(&n->key, bit)};
 }
 
 static cn_status store_node(node *n, const cn_map_sink *sink, cn_err *err)
@@ -591,4 +596,60 @@ cn_status cn_map_store(cn_map *map, const cn_map_sink *sink, cn_map_descriptor *
     if (st == CN_OK)
         *ret_root = describe(map->root, 0);
     return st;
+}
+
+const cn_map_source *cn_map_source_of(const cn_map *map)
+{
+    return map->source;
+}
+
+/* ---- after a commit ---- */
+
+static void mark_on_disk(node *n)
+{
+    if (n->on_disk)
+        return;
+    n->on_disk = true;
+    if (n->kind == INNER) {
+        mark_on_disk(n->child[0]);
+        mark_on_disk(n->child[1]);
+    }
+}
+
+static size_t resident(const node *n)
+{
+    return n->kind == INNER ? 1 + resident(n->child[0]) + resident(n->child[1]) : 1;
+}
+
+/* Puts stubs in the place of subtrees that no apply after `since` walked. A small subtree goes or stays as a whole,
+ * because it is loaded as a whole. Best effort: without memory for a stub the subtree stays. */
+static void prune(node **slot, unsigned range_bits, uint64_t since)
+{
+    node *n = *slot;
+    if (n->kind != INNER)
+        return;
+    if (n->touched > since) {
+        if (n->count > CN_MAP_SMALL) {
+            prune(&n->child[0], n->bit + 1u, since);
+            prune(&n->child[1], n->bit + 1u, since);
+        }
+        return;
+    }
+    cn_map_descriptor d = describe(n, range_bits);
+    node *stub = stub_new(&d);
+    if (stub) {
+        *slot = stub;
+        node_unref(n);
+    }
+}
+
+void cn_map_settle(cn_map *map)
+{
+    CN_ASSERT(map->source && map->root);
+    mark_on_disk(map->root);
+    if (resident(map->root) > CACHE_NODES)
+        prune(&map->root, 0, map->settled);
+    if (resident(map->root) > CACHE_NODES)
+        prune(&map->root, 0, UINT64_MAX);
+    map->settled = last_edit;
 }

@@ -2,8 +2,10 @@
  *
  * A version is a reference-counted handle. cn_map_apply makes a new version that shares what did not change, in
  * memory, reading what it needs of the committed version lazily; nothing is written before a version is given to
- * cn_store_commit. All versions are used by one thread (the writer's). History-independent: the root depends only on
- * the set of (key, value). */
+ * cn_store_commit, which also drops from memory what exceeds a small cache: go on with the committed version or take a
+ * new one from cn_store_map. Once a version is committed, only it and versions derived from it may still be read (the
+ * rows that others would load are gone). All versions are used by one thread (the writer's). History-independent: the
+ * root depends only on the set of (key, value). */
 #ifndef CARNET_STORAGE_MAP_H
 #define CARNET_STORAGE_MAP_H
 

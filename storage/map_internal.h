@@ -46,4 +46,10 @@ typedef struct cn_map_sink {
 /* Writes what the version holds beyond its disk content; *ret_root describes the whole. Does not change the version. */
 cn_status cn_map_store(cn_map *map, const cn_map_sink *sink, cn_map_descriptor *ret_root, cn_err *err);
 
+/* What the version reads from; NULL when it lies in memory only. */
+const cn_map_source *cn_map_source_of(const cn_map *map);
+/* After the transaction of cn_map_store is durable, for a version with a source: its nodes count as stored, and what
+ * exceeds a small cache leaves memory, least recently changed first. No content of any version changes. */
+void cn_map_settle(cn_map *map);
+
 #endif

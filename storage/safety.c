@@ -2,7 +2,8 @@
  *   "CNSAFE01" | T("carnet/safety", vote key) 32 | nonce 16, then records:
  *   u32 length of payload | batch u64 | index u32 | kind u8 | payload | checksum 8
  * checksum = first 8 bytes of SHA256(nonce | batch | index | kind | payload). A batch is what one sync made durable, so
- * only the last batch can be torn. The nonce keeps bodies, which strangers write, from imitating records. */
+ * only the last batch can be torn: its first records may count (they were written, no vote relied on them yet), a fault
+ * before it is damage. The nonce keeps bodies, which strangers write, from imitating records. */
 #include "storage/safety.h"
 
 #include "proto/bytes.h"
@@ -29,9 +30,8 @@ enum { REC_ROW = 1, REC_BODY = 2, REC_FLOOR = 3, REC_DROP = 4 };
 
 typedef struct body_ref {
     cn_digest block;
-    off_t at; /* of the payload in the file; -1 while it is only in the buffer */
+    off_t at; /* of the body in the file, once flushed */
     size_t n;
-    uint8_t *loaded; /* read at open */
 } body_ref;
 
 struct cn_safety {
@@ -48,7 +48,12 @@ struct cn_safety {
     size_t row_count, row_cap;
     body_ref *body;
     size_t body_count, body_cap;
-    cn_safety_body *view; /* for cn_safety_bodies */
+    off_t rewrite_at; /* the length from which the next sync rewrites */
+    /* what open found, unchanged until close */
+    cn_safety_row *opened_row;
+    size_t opened_row_count;
+    cn_safety_body *opened_body;
+    size_t opened_body_count;
 };
 
 static cn_status io_error(cn_err *err, const char *path, const char *what)
@@ -124,6 +129,8 @@ cn_status cn_safety_create(const char *path, const uint8_t vote_key[33], cn_err 
         return io_error(err, path, "cannot create the safety table");
     cn_status st = write_all(fd, head, sizeof head, 0) && fsync(fd) == 0 ? CN_OK : io_error(err, path, "cannot write");
     close(fd);
+    if (st != CN_OK)
+        (void)unlink(path); /* no vote depends on it yet */
     return st == CN_OK ? sync_directory(path, err) : st;
 }
 
@@ -179,12 +186,9 @@ static cn_status remember_body(cn_safety *s, const cn_digest *block, off_t at, s
 static void forget_body(cn_safety *s, const cn_digest *block)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < s->body_count; i++) {
-        if (cn_digest_eq(&s->body[i].block, block))
-            free(s->body[i].loaded);
-        else
+    for (size_t i = 0; i < s->body_count; i++)
+        if (!cn_digest_eq(&s->body[i].block, block))
             s->body[kept++] = s->body[i];
-    }
     s->body_count = kept;
 }
 
@@ -226,7 +230,8 @@ static cn_status apply_record(cn_safety *s, uint8_t kind, const uint8_t *p, size
         forget_body(s, &block);
         return CN_OK;
     }
-    return cn_fail(err, CN_CORRUPT, s->path, "a record of kind %u does not decode; this vote key must not vote again", kind);
+    return cn_fail(err, CN_CORRUPT, s->path, "a record of kind %u does not decode; this vote key must not vote again",
+                   kind);
 }
 
 typedef struct record {
@@ -252,7 +257,8 @@ static bool record_at(const cn_safety *s, const uint8_t *p, size_t left, record 
     return memcmp(sum, p + RECORD_HEAD + n, RECORD_TAIL) == 0;
 }
 
-/* Behind a fault only the rest of the torn batch may follow: a record of a later batch shows that synced bytes are gone. */
+/* Behind a fault only the rest of the torn batch may follow: a record of a later batch shows that synced bytes are
+ * gone. */
 static bool fault_is_tail(const cn_safety *s, const uint8_t *p, size_t left)
 {
     record r;
@@ -273,7 +279,8 @@ static cn_status replay(cn_safety *s, const uint8_t *p, size_t n, cn_err *err)
     while (record_at(s, p + at, n - at, &r)) {
         bool next = (r.batch == s->batch && r.index == s->index + 1) || (r.batch == s->batch + 1 && r.index == 0);
         if (!next)
-            return cn_fail(err, CN_CORRUPT, s->path, "records are missing at byte %zu; this vote key must not vote again", at);
+            return cn_fail(err, CN_CORRUPT, s->path,
+                           "records are missing at byte %zu; this vote key must not vote again", at);
         cn_status st = apply_record(s, r.kind, r.payload, r.n, (off_t)(at + RECORD_HEAD), err);
         if (st != CN_OK)
             return st;
@@ -288,18 +295,28 @@ static cn_status replay(cn_safety *s, const uint8_t *p, size_t n, cn_err *err)
     return CN_OK;
 }
 
-static cn_status load_bodies(cn_safety *s, const uint8_t *p, cn_err *err)
+/* Copies what open found, so that it stays valid whatever is appended later. */
+static cn_status keep_opened(cn_safety *s, const uint8_t *file, cn_err *err)
 {
+    s->opened_row = calloc(s->row_count + 1, sizeof *s->opened_row);
+    s->opened_body = calloc(s->body_count + 1, sizeof *s->opened_body);
+    if (!s->opened_row || !s->opened_body)
+        return cn_fail(err, CN_NO_MEMORY, s->path, "out of memory");
+    if (s->row_count)
+        memcpy(s->opened_row, s->row, s->row_count * sizeof *s->row);
+    s->opened_row_count = s->row_count;
     for (size_t i = 0; i < s->body_count; i++) {
-        s->body[i].loaded = malloc(s->body[i].n);
-        if (!s->body[i].loaded)
+        uint8_t *copy = malloc(s->body[i].n);
+        if (!copy)
             return cn_fail(err, CN_NO_MEMORY, s->path, "out of memory");
-        memcpy(s->body[i].loaded, p + s->body[i].at, s->body[i].n);
+        memcpy(copy, file + s->body[i].at, s->body[i].n);
+        s->opened_body[i] = (cn_safety_body){s->body[i].block, CN_SPAN(copy, s->body[i].n)};
+        s->opened_body_count++;
     }
     return CN_OK;
 }
 
-/* Zeros behind the last good record, so that what was torn is never read again. */
+/* Cuts behind the last good record, so that what was torn is never read again. */
 static cn_status cut_tail(cn_safety *s, size_t size, cn_err *err)
 {
     if ((size_t)s->end < size && (ftruncate(s->fd, s->end) != 0 || fsync(s->fd) != 0))
@@ -337,11 +354,19 @@ static cn_status read_file(cn_safety *s, const uint8_t vote_key[33], cn_err *err
     if (st == CN_OK)
         st = replay(s, p, n, err);
     if (st == CN_OK)
-        st = load_bodies(s, p, err);
+        st = keep_opened(s, p, err);
     if (st == CN_OK)
         st = cut_tail(s, n, err);
     free(p);
     return st;
+}
+
+/* A rewrite by another process may have replaced the file between open and lock. */
+static bool still_named(const cn_safety *s)
+{
+    struct stat ours, named;
+    return fstat(s->fd, &ours) == 0 && stat(s->path, &named) == 0 && ours.st_ino == named.st_ino &&
+           ours.st_dev == named.st_dev;
 }
 
 cn_status cn_safety_open(const char *path, const uint8_t vote_key[33], cn_safety **ret, cn_err *err)
@@ -352,14 +377,16 @@ cn_status cn_safety_open(const char *path, const uint8_t vote_key[33], cn_safety
     snprintf(s->path, sizeof s->path, "%s", path);
     cn_buf_init(&s->pending, 64u * 1024u * 1024u);
     s->index = UINT32_MAX;
+    s->rewrite_at = REWRITE_BYTES;
     s->fd = open(path, O_RDWR | O_CLOEXEC);
     cn_status st = CN_OK;
     if (s->fd < 0 && errno == ENOENT)
-        st = cn_fail(err, CN_NOT_FOUND, path,
-                     "the safety table is gone: this node must not vote with its old key; rejoin with a new key by ballot");
+        st = cn_fail(
+            err, CN_NOT_FOUND, path,
+            "the safety table is gone: this node must not vote with its old key; rejoin with a new key by ballot");
     else if (s->fd < 0)
         st = io_error(err, path, "cannot open");
-    else if (flock(s->fd, LOCK_EX | LOCK_NB) != 0)
+    else if (flock(s->fd, LOCK_EX | LOCK_NB) != 0 || !still_named(s))
         st = cn_fail(err, CN_CONFLICT, path, "another process uses this safety table; stop it first");
     if (st == CN_OK)
         st = read_file(s, vote_key, err);
@@ -376,10 +403,11 @@ void cn_safety_close(cn_safety *s)
         return;
     if (s->fd >= 0)
         close(s->fd);
-    for (size_t i = 0; i < s->body_count; i++)
-        free(s->body[i].loaded);
+    for (size_t i = 0; i < s->opened_body_count; i++)
+        free((void *)(uintptr_t)s->opened_body[i].bytes.p);
+    free(s->opened_body);
+    free(s->opened_row);
     free(s->body);
-    free(s->view);
     free(s->row);
     cn_buf_free(&s->pending);
     free(s);
@@ -397,21 +425,14 @@ uint64_t cn_safety_floor_view(const cn_safety *s)
 
 size_t cn_safety_rows(const cn_safety *s, const cn_safety_row **ret)
 {
-    *ret = s->row;
-    return s->row_count;
+    *ret = s->opened_row;
+    return s->opened_row_count;
 }
 
 size_t cn_safety_bodies(const cn_safety *s, const cn_safety_body **ret)
 {
-    cn_safety *mutable = (cn_safety *)(uintptr_t)s;
-    free(mutable->view);
-    mutable->view = calloc(s->body_count ? s->body_count : 1, sizeof *s->view);
-    size_t n = 0;
-    for (size_t i = 0; mutable->view && i < s->body_count; i++)
-        if (s->body[i].loaded)
-            mutable->view[n++] = (cn_safety_body){s->body[i].block, CN_SPAN(s->body[i].loaded, s->body[i].n)};
-    *ret = s->view;
-    return n;
+    *ret = s->opened_body;
+    return s->opened_body_count;
 }
 
 /* ---- appending ---- */
@@ -585,6 +606,7 @@ static cn_status rewrite(cn_safety *s, cn_err *err)
         close(s->fd);
         s->fd = fd;
         s->end = s->allocated = (off_t)out.n;
+        s->rewrite_at = 2 * s->end > (off_t)REWRITE_BYTES ? 2 * s->end : (off_t)REWRITE_BYTES;
         s->index = UINT32_MAX;
         for (size_t i = 0; i < s->body_count; i++)
             s->body[i].at = body_at[i];
@@ -603,7 +625,7 @@ cn_status cn_safety_sync(cn_safety *s, cn_err *err)
     cn_status st = check_usable(s, err);
     if (st == CN_OK && s->pending.n)
         st = flush(s, err);
-    if (st == CN_OK && s->end > (off_t)REWRITE_BYTES)
+    if (st == CN_OK && s->end > s->rewrite_at)
         st = rewrite(s, err);
     return st;
 }

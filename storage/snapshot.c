@@ -190,11 +190,11 @@ cn_status cn_snapshot_height_of_digest(cn_snapshot *s, const cn_digest *block, u
 
 /* ---- statements ---- */
 
-cn_status cn_snapshot_statement(cn_snapshot *s, uint64_t log_index, cn_stored_statement *ret, cn_err *err)
+/* The record's row alone: its place, digest and bytes. */
+static cn_status get_record(cn_snapshot *s, uint64_t log_index, cn_stored_statement *ret, cn_err *err)
 {
     uint8_t key[8];
     cn_span row;
-    cn_stored_statement found = {.log_index = log_index};
     cn_store_u64(key, log_index);
     cn_status st = get(s, T_RECORDS, key, sizeof key, &row, err);
     if (st != CN_OK)
@@ -203,12 +203,24 @@ cn_status cn_snapshot_statement(cn_snapshot *s, uint64_t log_index, cn_stored_st
         return cn_fail(err, CN_CORRUPT, "records", "the row of log index %llu is short; run carnet fsck",
                        (unsigned long long)log_index);
     const uint8_t *p = row.p;
-    found.height = cn_load_u64(p);
-    memcpy(found.record_digest.b, p + 8, CN_DIGEST_LEN);
-    found.record = CN_SPAN(p + 8 + CN_DIGEST_LEN, row.n - 8 - CN_DIGEST_LEN);
+    *ret = (cn_stored_statement){.log_index = log_index, .height = cn_load_u64(p)};
+    memcpy(ret->record_digest.b, p + 8, CN_DIGEST_LEN);
+    ret->record = CN_SPAN(p + 8 + CN_DIGEST_LEN, row.n - 8 - CN_DIGEST_LEN);
+    return CN_OK;
+}
+
+cn_status cn_snapshot_statement(cn_snapshot *s, uint64_t log_index, cn_stored_statement *ret, cn_err *err)
+{
+    uint8_t key[8];
+    cn_stored_statement found;
+    cn_span mark;
+    cn_status st = get_record(s, log_index, &found, err);
+    if (st != CN_OK)
+        return st;
+    cn_store_u64(key, log_index);
     st = get(s, T_ITEMS, key, sizeof key, &found.items, NULL);
     if (st == CN_NOT_FOUND)
-        found.items = CN_SPAN(NULL, 0);
+        found.erased = get(s, T_ERASED, key, sizeof key, &mark, NULL) == CN_OK;
     else if (st != CN_OK)
         return cn_fail(err, st, "items", "the row of log index %llu cannot be read", (unsigned long long)log_index);
     *ret = found;
@@ -236,23 +248,30 @@ cn_status cn_snapshot_find_key(cn_snapshot *s, const cn_digest *key_id, uint64_t
 
 /* ---- subjects ---- */
 
-static cn_status find_subject(cn_snapshot *s, const cn_digest *tag, uint64_t *ret_number, uint64_t *ret_rows, cn_err *err)
+typedef struct subject {
+    uint64_t number, rows, longest_ms;
+} subject;
+
+static cn_status find_subject(cn_snapshot *s, const cn_digest *tag, subject *ret, cn_err *err)
 {
     cn_span row;
     cn_status st = get(s, T_SUBJECTS, tag->b, CN_DIGEST_LEN, &row, err);
-    if (st == CN_OK && row.n != 16)
-        return cn_fail(err, CN_CORRUPT, "subjects", "a row has %zu bytes, not 16; run carnet fsck", row.n);
+    if (st == CN_OK && row.n != 24)
+        return cn_fail(err, CN_CORRUPT, "subjects", "a row has %zu bytes, not 24; run carnet fsck", row.n);
     if (st == CN_OK) {
-        *ret_number = cn_load_u64(row.p);
-        *ret_rows = cn_load_u64((const uint8_t *)row.p + 8);
+        const uint8_t *p = row.p;
+        *ret = (subject){cn_load_u64(p), cn_load_u64(p + 8), cn_load_u64(p + 16)};
     }
     return st;
 }
 
 cn_status cn_snapshot_subject_count(cn_snapshot *s, const cn_digest *tag, uint64_t *ret_count, cn_err *err)
 {
-    uint64_t number;
-    return find_subject(s, tag, &number, ret_count, err);
+    subject found;
+    cn_status st = find_subject(s, tag, &found, err);
+    if (st == CN_OK)
+        *ret_count = found.rows;
+    return st;
 }
 
 /* Leaf data that other tables hold: digest and height with the record, time with the block. */
@@ -260,7 +279,7 @@ static cn_status complete_row(cn_snapshot *s, cn_subject_row *row, cn_err *err)
 {
     cn_stored_statement stored;
     cn_block_row block;
-    cn_status st = cn_snapshot_statement(s, row->leaf.log_index, &stored, err);
+    cn_status st = get_record(s, row->leaf.log_index, &stored, err);
     if (st == CN_OK)
         st = cn_block_row_get(s->txn, &s->store->t, stored.height, &block, err);
     if (st != CN_OK)
@@ -272,68 +291,96 @@ static cn_status complete_row(cn_snapshot *s, cn_subject_row *row, cn_err *err)
     return CN_OK;
 }
 
+/* One row of a subject's tree without the leaf data that other tables hold. */
+static cn_status get_row(cn_snapshot *s, const cn_digest *tag, uint64_t number, uint64_t position, cn_subject_row *ret,
+                         cn_err *err)
+{
+    uint8_t key[16];
+    cn_span value;
+    cn_store_u64(cn_store_u64(key, number), position);
+    cn_status st = get(s, T_ROWS, key, sizeof key, &value, NULL);
+    if (st != CN_OK || value.n != 24)
+        return cn_fail(err, CN_CORRUPT, "rows", "row %llu of subject %s is missing or short; run carnet fsck",
+                       (unsigned long long)position, cn_digest_hex(tag).s);
+    const uint8_t *p = value.p;
+    *ret = (cn_subject_row){
+        .tag = *tag, .position = position, .first_ms = cn_load_u64(p + 8), .last_ms = cn_load_u64(p + 16)};
+    ret->leaf.log_index = cn_load_u64(p);
+    return CN_OK;
+}
+
 cn_status cn_snapshot_subject_rows(cn_snapshot *s, const cn_digest *tag, uint64_t from, cn_subject_row *out, size_t max,
                                    size_t *ret_count, cn_err *err)
 {
-    uint64_t number = 0, rows = 0;
-    cn_status st = find_subject(s, tag, &number, &rows, err);
+    subject found;
     size_t n = 0;
-    for (; st == CN_OK && n < max && from + n < rows; n++) {
-        uint8_t key[16];
-        cn_span value;
-        cn_store_u64(cn_store_u64(key, number), from + n);
-        st = get(s, T_ROWS, key, sizeof key, &value, err);
-        if (st != CN_OK || value.n != 24)
-            return cn_fail(err, CN_CORRUPT, "rows", "row %llu of subject %s is missing or short; run carnet fsck",
-                           (unsigned long long)(from + n), cn_digest_hex(tag).s);
-        const uint8_t *p = value.p;
-        out[n] = (cn_subject_row){.tag = *tag, .position = from + n, .first_ms = cn_load_u64(p + 8),
-                                  .last_ms = cn_load_u64(p + 16)};
-        out[n].leaf.log_index = cn_load_u64(p);
-        st = complete_row(s, &out[n], err);
+    cn_status st = find_subject(s, tag, &found, err);
+    while (st == CN_OK && n < max && from < found.rows && n < found.rows - from) {
+        st = get_row(s, tag, found.number, from + n, &out[n], err);
+        if (st == CN_OK)
+            st = complete_row(s, &out[n++], err);
     }
     if (st == CN_OK)
         *ret_count = n;
     return st;
 }
 
-cn_status cn_snapshot_subject_by_time(cn_snapshot *s, const cn_digest *tag, uint64_t from_ms, uint64_t to_ms,
-                                      uint64_t *cursor_state, cn_subject_row *out, size_t max, size_t *ret_count,
-                                      cn_err *err)
+/* The key in by_time at which a walk begins. An interval may begin before from_ms and reach into it, but by no more
+ * than the subject's longest. */
+static cn_status time_walk_begin(cn_snapshot *s, const cn_digest *tag, const subject *found, uint64_t from_ms,
+                                 uint64_t cursor, uint8_t key[24], cn_err *err)
 {
-    uint64_t number = 0, rows = 0, skip = *cursor_state;
-    MDB_cursor *cursor = NULL;
+    cn_subject_row last;
+    uint64_t first_ms = from_ms > found->longest_ms ? from_ms - found->longest_ms : 0, index = 0;
+    if (cursor > 0) { /* the position after which it goes on, plus one */
+        cn_status st = cursor > found->rows ? cn_fail(err, CN_INVALID, "cursor", "lies beyond the subject's rows")
+                                            : get_row(s, tag, found->number, cursor - 1, &last, err);
+        if (st != CN_OK)
+            return st;
+        first_ms = last.first_ms;
+        index = last.leaf.log_index + 1;
+    }
+    cn_store_u64(cn_store_u64(cn_store_u64(key, found->number), first_ms), index);
+    return CN_OK;
+}
+
+cn_status cn_snapshot_subject_by_time(cn_snapshot *s, const cn_digest *tag, uint64_t from_ms, uint64_t to_ms,
+                                      uint64_t *cursor, cn_subject_row *out, size_t max, size_t *ret_count, cn_err *err)
+{
+    subject found;
+    MDB_cursor *walk = NULL;
     uint8_t from[24];
     size_t n = 0;
-    cn_status st = find_subject(s, tag, &number, &rows, err);
+    cn_status st = find_subject(s, tag, &found, err);
+    if (st == CN_OK)
+        st = time_walk_begin(s, tag, &found, from_ms, *cursor, from, err);
     if (st != CN_OK)
         return st;
-    int rc = mdb_cursor_open(s->txn, s->store->t.dbi[T_BY_TIME], &cursor);
+    int rc = mdb_cursor_open(s->txn, s->store->t.dbi[T_BY_TIME], &walk);
     if (rc != 0)
         return cn_lmdb_error(rc, "by_time", err);
-    /* an interval may begin before from_ms and reach into it, so the walk starts at the subject's first row */
-    cn_store_u64(cn_store_u64(cn_store_u64(from, number), 0), 0);
+    uint64_t reached = *cursor;
     MDB_val k = cn_val(from, sizeof from), v;
-    rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
-    for (uint64_t at = 0; rc == 0 && st == CN_OK && n < max; at++, rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+    rc = mdb_cursor_get(walk, &k, &v, MDB_SET_RANGE);
+    for (; rc == 0 && st == CN_OK && n < max; rc = mdb_cursor_get(walk, &k, &v, MDB_NEXT)) {
         const uint8_t *key = k.mv_data, *value = v.mv_data;
-        if (k.mv_size != 24 || v.mv_size != 16 || cn_load_u64(key) != number || cn_load_u64(key + 8) > to_ms)
+        if (k.mv_size != 24 || v.mv_size != 16 || cn_load_u64(key) != found.number || cn_load_u64(key + 8) > to_ms)
             break;
-        if (at < skip)
-            continue;
-        *cursor_state = at + 1;
+        reached = cn_load_u64(value) + 1;
         if (cn_load_u64(value + 8) < from_ms)
             continue;
-        out[n] = (cn_subject_row){.tag = *tag, .position = cn_load_u64(value), .first_ms = cn_load_u64(key + 8),
-                                  .last_ms = cn_load_u64(value + 8)};
+        out[n] = (cn_subject_row){
+            .tag = *tag, .position = reached - 1, .first_ms = cn_load_u64(key + 8), .last_ms = cn_load_u64(value + 8)};
         out[n].leaf.log_index = cn_load_u64(key + 16);
         st = complete_row(s, &out[n++], err);
     }
-    mdb_cursor_close(cursor);
+    mdb_cursor_close(walk);
     if (rc != 0 && rc != MDB_NOTFOUND)
         return cn_lmdb_error(rc, "by_time", err);
-    if (st == CN_OK)
+    if (st == CN_OK) {
+        *cursor = reached;
         *ret_count = n;
+    }
     return st;
 }
 
@@ -361,7 +408,9 @@ cn_status cn_snapshot_log_entry(cn_snapshot *s, uint64_t index, cn_digest *ret, 
     if (index < 2) {
         cn_span entries;
         cn_status st = cn_meta_get(s->txn, &s->store->t, "log_entries", &entries, err);
-        if (st == CN_OK && entries.n == 2 * CN_DIGEST_LEN)
+        if (st == CN_OK && entries.n != 2 * CN_DIGEST_LEN)
+            return cn_fail(err, CN_CORRUPT, "log_entries", "has an impossible length; run carnet fsck");
+        if (st == CN_OK)
             memcpy(ret->b, (const uint8_t *)entries.p + index * CN_DIGEST_LEN, CN_DIGEST_LEN);
         return st;
     }

@@ -5,10 +5,13 @@
 #include "proto/statement.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #define DEFAULT_MAP_SIZE ((size_t)1 << 40)
 #define MAX_READERS 1024u
@@ -137,6 +140,19 @@ static cn_status open_tables(cn_store *store, bool create, cn_err *err)
     return rc == 0 ? CN_OK : cn_lmdb_error(rc, "store", err);
 }
 
+/* LMDB would let a second process write; its cached tip would then be wrong. */
+static cn_status take_writer_lock(cn_store *store, const char *dir, cn_err *err)
+{
+    char path[4096];
+    snprintf(path, sizeof path, "%s/writer.lock", dir);
+    store->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (store->lock < 0)
+        return cn_fail(err, CN_IO, path, "cannot be opened: %s", strerror(errno));
+    if (flock(store->lock, LOCK_EX | LOCK_NB) != 0)
+        return cn_fail(err, CN_CONFLICT, dir, "another process writes this ledger; stop it first");
+    return CN_OK;
+}
+
 cn_status cn_store_env_open(const cn_store_options *options, bool create, cn_store **ret, cn_err *err)
 {
     struct stat info;
@@ -149,7 +165,14 @@ cn_status cn_store_env_open(const cn_store_options *options, bool create, cn_sto
     if (!store)
         return cn_fail(err, CN_NO_MEMORY, "store", "out of memory");
     store->read_only = options->read_only;
-    unsigned flags = MDB_NOTLS | (options->read_only ? MDB_RDONLY : 0u);
+    store->lock = -1;
+    cn_status st = options->read_only ? CN_OK : take_writer_lock(store, options->dir, err);
+    if (st != CN_OK) {
+        cn_store_close(store);
+        return st;
+    }
+    /* The node reads at random (proofs, paths of the map); tools walk whole tables. */
+    unsigned flags = MDB_NOTLS | (options->read_only ? MDB_RDONLY : MDB_NORDAHEAD);
     int rc = mdb_env_create(&store->env);
     if (rc == 0)
         rc = mdb_env_set_mapsize(store->env, options->map_size ? options->map_size : DEFAULT_MAP_SIZE);
@@ -159,7 +182,10 @@ cn_status cn_store_env_open(const cn_store_options *options, bool create, cn_sto
         rc = mdb_env_set_maxreaders(store->env, MAX_READERS);
     if (rc == 0)
         rc = mdb_env_open(store->env, options->dir, flags, 0600);
-    cn_status st = rc == 0 ? CN_OK : cn_lmdb_error(rc, options->dir, err);
+    int dead = 0;
+    if (rc == 0)
+        (void)mdb_reader_check(store->env, &dead); /* slots of killed readers would pin freed pages */
+    st = rc == 0 ? CN_OK : cn_lmdb_error(rc, options->dir, err);
     if (st == CN_OK)
         st = open_tables(store, create, err);
     if (st == CN_OK)
@@ -177,6 +203,8 @@ void cn_store_close(cn_store *store)
         mdb_txn_abort(store->map_txn);
     if (store->env)
         mdb_env_close(store->env);
+    if (store->lock >= 0)
+        close(store->lock);
     free(store);
 }
 
@@ -184,7 +212,8 @@ void cn_store_close(cn_store *store)
 
 static cn_status map_begin(cn_store *store, cn_err *err)
 {
-    int rc = store->map_txn ? mdb_txn_renew(store->map_txn) : mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->map_txn);
+    int rc =
+        store->map_txn ? mdb_txn_renew(store->map_txn) : mdb_txn_begin(store->env, NULL, MDB_RDONLY, &store->map_txn);
     return rc == 0 ? CN_OK : cn_lmdb_error(rc, "state map", err);
 }
 
@@ -264,10 +293,13 @@ static cn_status put_statement(commit *c, uint64_t height, uint64_t index, const
     cn_status st = CN_OK;
     if (s->items.n)
         st = cn_row_put(c->txn, t, T_ITEMS, key, sizeof key, s->items.p, s->items.n, MDB_NOOVERWRITE | MDB_APPEND, err);
+    if (st == CN_OK && s->erased)
+        st = cn_row_put(c->txn, t, T_ERASED, key, sizeof key, "\1", 1, MDB_NOOVERWRITE, err);
     if (st == CN_OK)
         st = cn_row_put(c->txn, t, T_IDS, s->id.b, CN_DIGEST_LEN, key, sizeof key, MDB_NOOVERWRITE, err);
     if (st == CN_OK)
-        st = cn_row_put(c->txn, t, T_BY_RECORD, s->record_digest.b, CN_DIGEST_LEN, key, sizeof key, MDB_NOOVERWRITE, err);
+        st = cn_row_put(c->txn, t, T_BY_RECORD, s->record_digest.b, CN_DIGEST_LEN, key, sizeof key, MDB_NOOVERWRITE,
+                        err);
     memcpy(by_key, s->key_id.b, CN_DIGEST_LEN);
     cn_store_u64(by_key + CN_DIGEST_LEN, s->sequence);
     if (st == CN_OK)
@@ -299,13 +331,14 @@ static cn_status put_statements(commit *c, const cn_commit_block *block, cn_err 
 static cn_status put_subject_row(commit *c, const cn_subject_row *row, cn_err *err)
 {
     const cn_tables *t = &c->store->t;
-    uint8_t value[24], key[24], subject[16];
-    uint64_t number = c->subject_count, rows = 0;
+    uint8_t value[24], key[24], subject[24];
+    uint64_t number = c->subject_count, rows = 0, longest = 0;
     cn_span found;
     cn_status st = cn_row_get(c->txn, t, T_SUBJECTS, row->tag.b, CN_DIGEST_LEN, &found, NULL);
-    if (st == CN_OK && found.n == 16) {
+    if (st == CN_OK && found.n == sizeof subject) {
         number = cn_load_u64(found.p);
         rows = cn_load_u64((const uint8_t *)found.p + 8);
+        longest = cn_load_u64((const uint8_t *)found.p + 16);
     } else if (st == CN_NOT_FOUND) {
         c->subject_count++;
     } else {
@@ -314,7 +347,9 @@ static cn_status put_subject_row(commit *c, const cn_subject_row *row, cn_err *e
     if (row->position != rows)
         return cn_fail(err, CN_CONFLICT, "rows", "subject %s has %llu rows, the next was given position %llu",
                        cn_digest_hex(&row->tag).s, (unsigned long long)rows, (unsigned long long)row->position);
-    cn_store_u64(cn_store_u64(subject, number), rows + 1);
+    if (row->last_ms > row->first_ms && row->last_ms - row->first_ms > longest)
+        longest = row->last_ms - row->first_ms;
+    cn_store_u64(cn_store_u64(cn_store_u64(subject, number), rows + 1), longest);
     st = cn_row_put(c->txn, t, T_SUBJECTS, row->tag.b, CN_DIGEST_LEN, subject, sizeof subject, 0, err);
     cn_store_u64(cn_store_u64(key, number), row->position);
     cn_store_u64(cn_store_u64(cn_store_u64(value, row->leaf.log_index), row->first_ms), row->last_ms);
@@ -347,6 +382,8 @@ static cn_status put_checkpoint(commit *c, const cn_commit_block *block, cn_err 
     cn_map_sink sink = {.ctx = c, .put_leaf = sink_leaf, .put_inner = sink_inner};
     cn_map_descriptor root;
     uint8_t row[CN_MAP_DESCRIPTOR_LEN];
+    const cn_map_source *source = cn_map_source_of(block->map);
+    CN_ASSERT(!source || source == &c->store->source);
     cn_digest hash = cn_map_root(block->map);
     if (!cn_digest_eq(&hash, &block->header.state_root))
         return cn_fail(err, CN_CONFLICT, "state_root", "the map given does not have the header's state root");
@@ -380,13 +417,33 @@ static cn_status put_block_row(commit *c, const cn_commit_block *block, uint64_t
     return st;
 }
 
+static cn_status check_follows(const commit *c, const cn_commit_block *block, cn_err *err)
+{
+    cn_digest digest = cn_header_digest(&block->header);
+    if (!cn_digest_eq(&digest, &block->digest))
+        return cn_fail(err, CN_CONFLICT, "commit", "the header of block %llu does not hash to the digest given",
+                       (unsigned long long)block->header.height);
+    if (block->header.height != c->tip.height + 1 || !cn_digest_eq(&block->header.parent, &c->tip_digest))
+        return cn_fail(err, CN_CONFLICT, "commit", "block %llu does not follow the tip at height %llu",
+                       (unsigned long long)block->header.height, (unsigned long long)c->tip.height);
+    bool checkpoint = block->header.kind != CN_BLOCK_NORMAL;
+    if (checkpoint != (block->map != NULL) || (checkpoint && block->statement_count) ||
+        (!checkpoint && block->side_count))
+        return cn_fail(err, CN_CONFLICT, "commit",
+                       "block %llu: checkpoints, and only they, come with a map and no statements",
+                       (unsigned long long)block->header.height);
+    if (!checkpoint && !cn_digest_eq(&block->header.state_root, &c->tip.state_root))
+        return cn_fail(err, CN_CONFLICT, "state_root", "block %llu is no checkpoint but changes the state root",
+                       (unsigned long long)block->header.height);
+    return CN_OK;
+}
+
 static cn_status commit_block(commit *c, const cn_commit_block *block, bool genesis, cn_err *err)
 {
     uint64_t first = c->log.size;
-    if (!genesis && (block->header.height != c->tip.height + 1 || !cn_digest_eq(&block->header.parent, &c->tip_digest)))
-        return cn_fail(err, CN_CONFLICT, "commit", "block %llu does not follow the tip at height %llu",
-                       (unsigned long long)block->header.height, (unsigned long long)c->tip.height);
-    cn_status st = put_statements(c, block, err);
+    cn_status st = genesis ? CN_OK : check_follows(c, block, err);
+    if (st == CN_OK)
+        st = put_statements(c, block, err);
     if (st != CN_OK)
         return st;
     cn_digest log_root = cn_frontier_root(&c->log);
@@ -424,8 +481,13 @@ static cn_status finish(commit *c, cn_err *err)
 
 cn_status cn_store_commit(cn_store *store, const cn_commit_block *blocks, size_t count, cn_err *err)
 {
-    commit c = {.store = store, .log = store->log, .tip = store->tip, .tip_digest = store->tip_digest,
+    commit c = {.store = store,
+                .log = store->log,
+                .tip = store->tip,
+                .tip_digest = store->tip_digest,
                 .subject_count = store->subject_count};
+    if (count == 0)
+        return CN_OK;
     int rc = mdb_txn_begin(store->env, NULL, 0, &c.txn);
     if (rc != 0)
         return cn_lmdb_error(rc, "commit", err);
@@ -436,7 +498,56 @@ cn_status cn_store_commit(cn_store *store, const cn_commit_block *blocks, size_t
         st = finish(&c, err);
     if (c.txn)
         mdb_txn_abort(c.txn);
+    for (size_t i = 0; st == CN_OK && i < count; i++)
+        if (blocks[i].map && cn_map_source_of(blocks[i].map))
+            cn_map_settle(blocks[i].map);
     return st;
+}
+
+static cn_status erase_one(cn_store *store, MDB_txn *txn, uint64_t log_index, cn_err *err)
+{
+    uint8_t key[8];
+    cn_span mark;
+    cn_store_u64(key, log_index);
+    MDB_val k = cn_val(key, sizeof key);
+    if (cn_row_get(txn, &store->t, T_ERASED, key, sizeof key, &mark, NULL) == CN_OK)
+        return CN_OK;
+    int rc = mdb_del(txn, store->t.dbi[T_ITEMS], &k, NULL);
+    if (rc == MDB_NOTFOUND)
+        return cn_fail(err, CN_NOT_FOUND, "items", "log index %llu has no items", (unsigned long long)log_index);
+    if (rc != 0)
+        return cn_lmdb_error(rc, "items", err);
+    return cn_row_put(txn, &store->t, T_ERASED, key, sizeof key, "\1", 1, 0, err);
+}
+
+cn_status cn_store_erase_items(cn_store *store, const uint64_t *log_index, size_t count, cn_err *err)
+{
+    MDB_txn *txn = NULL;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+    if (rc != 0)
+        return cn_lmdb_error(rc, "items", err);
+    cn_status st = CN_OK;
+    for (size_t i = 0; i < count && st == CN_OK; i++)
+        st = erase_one(store, txn, log_index[i], err);
+    if (st != CN_OK) {
+        mdb_txn_abort(txn);
+        return st;
+    }
+    rc = mdb_txn_commit(txn);
+    return rc == 0 ? CN_OK : cn_lmdb_error(rc, "items", err);
+}
+
+cn_status cn_store_compact(const cn_store_options *options, const char *to, cn_err *err)
+{
+    cn_store *store = NULL;
+    cn_store_options read_only = *options;
+    read_only.read_only = true;
+    cn_status st = cn_store_env_open(&read_only, false, &store, err);
+    if (st != CN_OK)
+        return st;
+    int rc = mdb_env_copy2(store->env, to, MDB_CP_COMPACT);
+    cn_store_close(store);
+    return rc == 0 ? CN_OK : cn_lmdb_error(rc, to, err);
 }
 
 cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span certificate, cn_err *err)
@@ -445,9 +556,10 @@ cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span cer
     int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
     if (rc != 0)
         return cn_lmdb_error(rc, "certificates", err);
-    cn_status st = height > store->tip.height
-                       ? cn_fail(err, CN_NOT_FOUND, "certificates", "there is no block %llu", (unsigned long long)height)
-                       : put_u64_key(txn, &store->t, T_CERTIFICATES, height, certificate.p, certificate.n, 0, err);
+    cn_status st =
+        height > store->tip.height
+            ? cn_fail(err, CN_NOT_FOUND, "certificates", "there is no block %llu", (unsigned long long)height)
+            : put_u64_key(txn, &store->t, T_CERTIFICATES, height, certificate.p, certificate.n, 0, err);
     if (st != CN_OK) {
         mdb_txn_abort(txn);
         return st;
@@ -498,7 +610,8 @@ cn_status cn_store_create(const cn_store_options *options, cn_span genesis, cn_s
                           const cn_digest log_entry[2], const cn_commit_block *block0, cn_err *err)
 {
     cn_store *store = NULL;
-    CN_ASSERT(block0->header.height == 0 && block0->statement_count == 0 && block0->map);
+    CN_ASSERT(block0->header.height == 0 && block0->statement_count == 0);
+    CN_ASSERT(block0->map && !cn_map_source_of(block0->map));
     cn_status st = cn_store_env_open(options, true, &store, err);
     if (st == CN_OK)
         st = write_genesis(store, genesis, set_rows, log_entry, block0, err);
@@ -520,7 +633,8 @@ static cn_status check_headers(MDB_txn *txn, cn_store *store, uint64_t tip, cn_e
         cn_digest digest = cn_header_digest(&row.header);
         bool linked = i == 0 || cn_digest_eq(&digest, &expected);
         if (!cn_digest_eq(&digest, &row.digest) || !linked || row.header.height != height)
-            return cn_fail(err, CN_CORRUPT, "blocks", "the header at height %llu does not hash to what is recorded; run carnet fsck",
+            return cn_fail(err, CN_CORRUPT, "blocks",
+                           "the header at height %llu does not hash to what is recorded; run carnet fsck",
                            (unsigned long long)height);
         expected = row.header.parent;
         if (i == 0) {
@@ -531,6 +645,20 @@ static cn_status check_headers(MDB_txn *txn, cn_store *store, uint64_t tip, cn_e
     return CN_OK;
 }
 
+static cn_status check_genesis(MDB_txn *txn, cn_store *store, cn_err *err)
+{
+    cn_span genesis, entries;
+    cn_status st = cn_meta_get(txn, &store->t, "genesis", &genesis, err);
+    if (st == CN_OK)
+        st = cn_meta_get(txn, &store->t, "log_entries", &entries, err);
+    if (st != CN_OK)
+        return st;
+    cn_digest digest = cn_sha256(genesis.p, genesis.n);
+    if (entries.n != 2 * CN_DIGEST_LEN || memcmp(entries.p, digest.b, CN_DIGEST_LEN) != 0)
+        return cn_fail(err, CN_CORRUPT, "genesis", "the genesis bytes are not those of log entry 0; run carnet fsck");
+    return CN_OK;
+}
+
 static cn_status check_roots(MDB_txn *txn, cn_store *store, cn_err *err)
 {
     cn_status st = cn_tiles_frontier(txn, &store->t, store->tip.log_size, &store->log, err);
@@ -538,13 +666,15 @@ static cn_status check_roots(MDB_txn *txn, cn_store *store, cn_err *err)
         return st;
     cn_digest root = cn_frontier_root(&store->log);
     if (!cn_digest_eq(&root, &store->tip.log_root))
-        return cn_fail(err, CN_CORRUPT, "tiles", "the log does not hash to the newest header's log root; run carnet fsck");
+        return cn_fail(err, CN_CORRUPT, "tiles",
+                       "the log does not hash to the newest header's log root; run carnet fsck");
     cn_span row;
     cn_map_descriptor map_root;
     st = cn_meta_get(txn, &store->t, "map_root", &row, err);
-    if (st == CN_OK && (!cn_map_descriptor_read(row.p, row.n, &map_root) ||
-                        !cn_digest_eq(&map_root.hash, &store->tip.state_root)))
-        st = cn_fail(err, CN_CORRUPT, "map_root", "the map's root is not the newest header's state root; run carnet fsck");
+    if (st == CN_OK &&
+        (!cn_map_descriptor_read(row.p, row.n, &map_root) || !cn_digest_eq(&map_root.hash, &store->tip.state_root)))
+        st = cn_fail(err, CN_CORRUPT, "map_root",
+                     "the map's root is not the newest header's state root; run carnet fsck");
     return st;
 }
 
@@ -568,6 +698,8 @@ cn_status cn_store_open(const cn_store_options *options, cn_store **ret, cn_err 
         st = cn_meta_u64(txn, &store->t, "tip", &tip, err);
     if (st == CN_OK)
         st = cn_meta_u64(txn, &store->t, "subjects", &store->subject_count, err);
+    if (st == CN_OK)
+        st = check_genesis(txn, store, err);
     if (st == CN_OK)
         st = check_headers(txn, store, tip, err);
     if (st == CN_OK)

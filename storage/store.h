@@ -40,6 +40,7 @@ typedef struct cn_commit_statement {
     cn_digest id;
     cn_digest key_id;
     uint64_t sequence;
+    bool erased; /* it has items, but this node received it without them: items is empty */
 } cn_commit_statement;
 
 /* One final block; spans are borrowed for the call. */
@@ -57,19 +58,29 @@ typedef struct cn_commit_block {
     const cn_side_change *side;
 } cn_commit_block;
 
-/* Creates the environment with block 0. genesis: exact bytes G; block->statement_count is 0, the two log entries of
- * genesis are given as entries (SHA-256(G), SHA-256(set rows)). Refuses a directory that holds a ledger already. */
+/* Creates the environment with block 0, whose map is made from cn_map_empty. genesis: exact bytes G;
+ * block->statement_count is 0, the two log entries of genesis are given as entries (SHA-256(G), SHA-256(set rows)).
+ * Refuses a directory that holds a ledger already. */
 cn_status cn_store_create(const cn_store_options *options, cn_span genesis, cn_span set_rows,
                           const cn_digest log_entry[2], const cn_commit_block *block0, cn_err *err);
-/* Opens and checks what is cheap: version, network id, tip, roots against the newest header. CN_CORRUPT names what. */
+/* Opens and checks what is cheap: version, genesis against log entry 0, the newest headers' chain, log and map roots
+ * against the newest header. CN_CORRUPT names what; CN_CONFLICT: another process writes this ledger. */
 cn_status cn_store_open(const cn_store_options *options, cn_store **ret, cn_err *err);
 void cn_store_close(cn_store *store); /* NULL is fine */
 
-/* Commits consecutive final blocks in ONE synced transaction. The first must follow the tip. A full disk: CN_IO,
- * nothing changed. */
+/* Commits consecutive final blocks in ONE synced transaction. The first must follow the tip, digests, log roots and
+ * state roots must agree, rows must continue their subjects: else CN_CONFLICT. A full disk: CN_IO. Whenever it fails,
+ * nothing changed. After success the maps given are settled (storage/map.h). */
 cn_status cn_store_commit(cn_store *store, const cn_commit_block *blocks, size_t count, cn_err *err);
 /* Adds the finalization of an already stored block. */
 cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span certificate, cn_err *err);
+
+/* Deletes the items of statements and marks them erased, in one synced transaction; CN_NOT_FOUND names the first that
+ * has none. Erased twice is fine. Freed pages keep old bytes until they are used again or the ledger is compacted. */
+cn_status cn_store_erase_items(cn_store *store, const uint64_t *log_index, size_t count, cn_err *err);
+/* Writes a compacted copy of the ledger, without freed pages, to the existing empty directory `to`. The caller swaps
+ * directories while the node is stopped. */
+cn_status cn_store_compact(const cn_store_options *options, const char *to, cn_err *err);
 
 /* An empty map bound to this store's environment is made by storage/map.h; this is the version of the newest
  * checkpoint (a new reference, or NULL on failure). */
@@ -102,6 +113,7 @@ typedef struct cn_stored_statement {
     uint64_t log_index, height;
     cn_digest record_digest;
     cn_span record, items; /* whole = record | items */
+    bool erased;           /* items is empty because they were erased */
 } cn_stored_statement;
 cn_status cn_snapshot_statement(cn_snapshot *s, uint64_t log_index, cn_stored_statement *ret, cn_err *err);
 cn_status cn_snapshot_find_id(cn_snapshot *s, const cn_digest *id, uint64_t *ret_log_index, cn_err *err);
@@ -114,8 +126,8 @@ cn_status cn_snapshot_find_key(cn_snapshot *s, const cn_digest *key_id, uint64_t
 cn_status cn_snapshot_subject_rows(cn_snapshot *s, const cn_digest *tag, uint64_t from, cn_subject_row *out, size_t max,
                                    size_t *ret_count, cn_err *err);
 cn_status cn_snapshot_subject_count(cn_snapshot *s, const cn_digest *tag, uint64_t *ret_count, cn_err *err);
-/* Rows whose claimed interval overlaps [from_ms, to_ms], ordered by first_ms then log index; resumes after `cursor`
- * (0 first); for queries by time. */
+/* Rows whose claimed interval overlaps [from_ms, to_ms], ordered by first_ms then log index. *cursor: 0 at first, then
+ * as it was left; *ret_count < max says that there are no more. */
 cn_status cn_snapshot_subject_by_time(cn_snapshot *s, const cn_digest *tag, uint64_t from_ms, uint64_t to_ms,
                                       uint64_t *cursor, cn_subject_row *out, size_t max, size_t *ret_count,
                                       cn_err *err);

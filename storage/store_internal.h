@@ -11,21 +11,22 @@
 
 /* X(constant, name): key -> value; all integers big-endian */
 #define CN_TABLES(X)                                                                                                   \
-    X(T_META, "meta")           /* name -> value */                                                                   \
-    X(T_BLOCKS, "blocks")       /* height -> header | digest | first log index u64 | count u32 */                     \
-    X(T_CERTIFICATES, "certs")  /* height -> finalization */                                                          \
-    X(T_DIGESTS, "digests")     /* block digest -> height */                                                          \
-    X(T_RECORDS, "records")     /* log index -> height u64 | record digest | record */                                \
-    X(T_ITEMS, "items")         /* log index -> field 3 of the SignedStatement; absent: none, or erased */            \
-    X(T_TILES, "tiles")         /* level u8 | tile u64 -> up to 256 hashes */                                         \
-    X(T_IDS, "ids")             /* statement id -> log index */                                                       \
-    X(T_BY_RECORD, "by_record") /* record digest -> log index */                                                      \
-    X(T_BY_KEY, "by_key")       /* key id | sequence -> log index */                                                  \
-    X(T_SUBJECTS, "subjects")   /* tag -> subject number u64 | rows u64 */                                            \
-    X(T_ROWS, "rows")           /* subject number | position -> log index | first ms | last ms */                     \
-    X(T_BY_TIME, "by_time")     /* subject number | first ms | log index -> position | last ms */                     \
-    X(T_SIDE, "side")           /* digest -> value that moves with the map */                                         \
-    X(T_MAP_LEAVES, "map_leaf") /* state key -> value */                                                              \
+    X(T_META, "meta")           /* name -> value */                                                                    \
+    X(T_BLOCKS, "blocks")       /* height -> header | digest | first log index u64 | count u32 */                      \
+    X(T_CERTIFICATES, "certs")  /* height -> finalization */                                                           \
+    X(T_DIGESTS, "digests")     /* block digest -> height */                                                           \
+    X(T_RECORDS, "records")     /* log index -> height u64 | record digest | record */                                 \
+    X(T_ITEMS, "items")         /* log index -> field 3 of the SignedStatement; absent: none, or erased */             \
+    X(T_ERASED, "erased")       /* log index -> u8 1: its items were erased, or came erased */                         \
+    X(T_TILES, "tiles")         /* level u8 | tile u64 -> up to 256 hashes */                                          \
+    X(T_IDS, "ids")             /* statement id -> log index */                                                        \
+    X(T_BY_RECORD, "by_record") /* record digest -> log index */                                                       \
+    X(T_BY_KEY, "by_key")       /* key id | sequence -> log index */                                                   \
+    X(T_SUBJECTS, "subjects")   /* tag -> subject number u64 | rows u64 | longest interval in ms u64 */                \
+    X(T_ROWS, "rows")           /* subject number | position -> log index | first ms | last ms */                      \
+    X(T_BY_TIME, "by_time")     /* subject number | first ms | log index -> position | last ms */                      \
+    X(T_SIDE, "side")           /* digest -> value that moves with the map */                                          \
+    X(T_MAP_LEAVES, "map_leaf") /* state key -> value */                                                               \
     X(T_MAP_INNER, "map_inner") /* crit bit u16 | prefix 33 -> two descriptors */
 
 enum {
@@ -43,6 +44,7 @@ struct cn_store {
     MDB_env *env;
     cn_tables t;
     bool read_only;
+    int lock;             /* the writer's lock file, -1 for readers */
     cn_map_source source; /* of versions given to the writer's thread */
     MDB_txn *map_txn;     /* renewed for each read of a version */
     cn_frontier log;

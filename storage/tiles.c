@@ -25,8 +25,9 @@ static cn_status append_node(MDB_txn *txn, const cn_tables *t, unsigned level, u
         cn_span row;
         cn_status st = cn_row_get(txn, t, T_TILES, key, sizeof key, &row, err);
         if (st != CN_OK || row.n != used * sizeof tile[0])
-            return cn_fail(err, CN_CORRUPT, "tiles", "level %u, tile %llu is not as long as the log says; run carnet fsck",
-                           level, (unsigned long long)(position / WIDTH));
+            return cn_fail(err, CN_CORRUPT, "tiles",
+                           "level %u, tile %llu is not as long as the log says; run carnet fsck", level,
+                           (unsigned long long)(position / WIDTH));
         memcpy(tile, row.p, row.n);
     }
     tile[used] = *node;
