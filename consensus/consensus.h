@@ -52,6 +52,7 @@ typedef struct cn_consensus_config {
     /* starting point: the newest final block, its view, and the newest final checkpoint at or below it */
     cn_block final_block;
     uint64_t final_view;
+    const cn_certificate *final_certificate; /* its finalization; NULL for genesis only: peers that miss it are served */
     uint64_t checkpoint_time_ms, checkpoint_log_size;
     /* what the safety journal held */
     uint64_t floor_view;
@@ -89,6 +90,7 @@ typedef struct cn_event {
     bool ok;
     uint64_t view, token, rtt_ms;
     uint64_t checkpoint_time_ms, checkpoint_log_size; /* SYNCED */
+    const cn_certificate *final_certificate;          /* SYNCED: the finalization of block */
 } cn_event;
 
 /* ---- actions, to be executed in order ---- */

@@ -283,6 +283,15 @@ static void on_message(cn_consensus *c, const cn_event *ev)
     c->bad_messages++;
 }
 
+static void keep_final_certificate(cn_consensus *c, const cn_certificate *cert)
+{
+    if (!cert)
+        return;
+    if (!c->final_cert)
+        c->final_cert = cn_alloc(sizeof *c->final_cert);
+    *c->final_cert = *cert;
+}
+
 static void on_synced(cn_consensus *c, const cn_event *ev)
 {
     if (ev->block.header.height <= c->entry[0]->block.header.height)
@@ -290,8 +299,7 @@ static void on_synced(cn_consensus *c, const cn_event *ev)
     cn_set_final(c, &ev->block, ev->view > c->final_view ? ev->view : c->final_view, ev->checkpoint_time_ms,
                  ev->checkpoint_log_size);
     c->sync_wanted = false;
-    free(c->final_cert);
-    c->final_cert = NULL;
+    keep_final_certificate(c, ev->final_certificate);
 }
 
 static void on_durable(cn_consensus *c, uint64_t view)
@@ -404,6 +412,8 @@ cn_consensus *cn_consensus_new(const cn_consensus_config *config, uint64_t now_m
     e->checkpoint_time_ms = config->checkpoint_time_ms;
     e->checkpoint_log_size = config->checkpoint_log_size;
     cn_slot(c, c->view);
+    c->cfg.final_certificate = NULL;
+    keep_final_certificate(c, config->final_certificate);
     if (!CN_MUTATION("votes-not-durable"))
         cn_restore_rows(c, config->row, config->row_count);
     for (size_t i = 0; i < config->block_count; i++) {

@@ -654,7 +654,7 @@ static void start(sim *s, unsigned i)
         .crypto = {.ctx = (void *)(uintptr_t)i, .sign = sign_cb, .verify = verify_cb},
         .delay_floor_ms = DELAY_FLOOR_MS, .delay_cap_ms = 2000, .forward_ms = 10,
         .checkpoint_interval_ms = INTERVAL_MS, .heartbeat_ms = HEARTBEAT_MS, .may_vote = true,
-        .final_block = tip->block, .final_view = view, .checkpoint_time_ms = cp_time, .checkpoint_log_size = cp_log,
+        .final_block = tip->block, .final_view = view, .final_certificate = tip->cert, .checkpoint_time_ms = cp_time, .checkpoint_log_size = cp_log,
         .floor_view = nd->floor < view ? nd->floor : view, .row_count = nd->rows, .row = nd->row,
         .block_count = nd->bodies, .block = nd->body};
     nd->core = cn_consensus_new(&cfg, node_clock(s, i));
@@ -831,7 +831,7 @@ static void on_sync(sim *s, const sim_event *e)
                 cp_time = nd->chain[h].block.header.time_ms;
                 cp_log = nd->chain[h].block.header.log_size;
             }
-        cn_event ev = {.kind = CN_EV_SYNCED, .block = nd->chain[nd->height].block, .view = cert.view,
+        cn_event ev = {.kind = CN_EV_SYNCED, .block = nd->chain[nd->height].block, .view = cert.view, .final_certificate = &cert,
                        .checkpoint_time_ms = cp_time, .checkpoint_log_size = cp_log};
         step(s, e->node, &ev);
         step(s, e->node, &(cn_event){.kind = CN_EV_DURABLE, .view = cert.view});
@@ -1034,11 +1034,28 @@ static void run_until(sim *s, uint64_t end, bool stop_when_final)
         s->now = end;
 }
 
+/* Where each node stands, for whoever replays a seed. */
+static void dump_nodes(const sim *s)
+{
+    for (unsigned i = 0; i < s->n; i++) {
+        cn_consensus_info info;
+        if (!s->node[i].core)
+            continue;
+        cn_consensus_info_get(s->node[i].core, &info);
+        printf("node %u fault %d up %d: view %llu (final view %llu, height %llu), leader %u, votes N%x 0%x F%x, outstanding %llu, D %llu: %s\n",
+               i, (int)s->node[i].fault, s->node[i].up, (unsigned long long)info.view,
+               (unsigned long long)info.final_view, (unsigned long long)info.final_height, info.leader,
+               info.notarize_votes, info.nullify_votes, info.finalize_votes, (unsigned long long)info.outstanding,
+               (unsigned long long)info.delay_ms, cn_wait_text(info.waiting_for));
+    }
+}
+
 static void check_end(sim *s)
 {
     if (oracle_violation(s->oracle))
         return;
     if (!all_final(s)) {
+        dump_nodes(s);
         oracle_fail(s->oracle, "liveness: %u s after the network healed a statement is still not final everywhere",
                     HEAL_LIMIT_MS / 1000);
         return;
