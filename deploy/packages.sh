@@ -15,7 +15,7 @@ carnet_packages() {
     for group in "$@"; do
         case $group in
         build)
-            printf '%s\n' build-essential cmake ninja-build pkg-config ca-certificates \
+            printf '%s\n' build-essential cmake ninja-build pkg-config ca-certificates perl \
                 libsecp256k1-dev liblmdb-dev libsodium-dev libnng-dev libssl-dev libjansson-dev libmicrohttpd-dev \
                 libprotobuf-c-dev protobuf-c-compiler protobuf-compiler libinih-dev libzip-dev libcurl4-openssl-dev \
                 uthash-dev
@@ -25,7 +25,7 @@ carnet_packages() {
                 libmicrohttpd12 libprotobuf-c1 libinih1 libzip4 libcurl4
             ;;
         test)
-            printf '%s\n' libcriterion-dev clang-format perl
+            printf '%s\n' libcriterion-dev clang-format
             ;;
         docker)
             printf '%s\n' docker.io docker-compose debootstrap

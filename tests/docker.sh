@@ -201,16 +201,20 @@ start_network() {
 }
 
 check_hardening() {
-    local node
+    local node facts seen=
     for node in "${nodes[@]}"; do
-        [ "$(inside "$node" id -u)" = 10001 ] || fail "$node runs as user $(inside "$node" id -u)"
-        ! inside "$node" sh -c 'echo x >/usr/local/x' 2>/dev/null || fail "$node can write to its root file system"
-        inside "$node" grep -q '^CapEff:[[:space:]]*0*$' /proc/self/status || fail "$node has capabilities"
-        [ "$(inside "$node" find / -xdev -name capture.key -not -path '/proc/*' 2>/dev/null | grep -c .)" -le 1 ] ||
-            fail "$node holds somebody else's keys"
-        [ "$(inside "$node" sh -c 'sha256sum keys/capture.key' | cut -d ' ' -f 1)" != "${last_key:-}" ] ||
-            fail "$node has the same capture key as its neighbour"
-        last_key=$(inside "$node" sh -c 'sha256sum keys/capture.key' | cut -d ' ' -f 1)
+        facts=$(inside "$node" sh -c '
+            echo "user $(id -u)"
+            if touch /usr/local/x 2>/dev/null; then echo "root writable"; fi
+            echo "capabilities $(sed -n "s/^CapEff:[[:space:]]*//p" /proc/self/status)"
+            find / -xdev -name capture.key -path "/nodes/*"; find /var/lib/carnet -name capture.key
+            echo "key $(sha256sum keys/capture.key | cut -d " " -f 1)"')
+        grep -qx 'user 10001' <<<"$facts" || fail "$node does not run as user 10001: $facts"
+        ! grep -q '^root writable' <<<"$facts" || fail "$node can write to its root file system"
+        grep -qxE 'capabilities 0+' <<<"$facts" || fail "$node has capabilities: $facts"
+        [ "$(grep -c 'capture\.key$' <<<"$facts")" -eq 1 ] || fail "$node holds other capture keys than its own: $facts"
+        ! grep -qF "$(grep '^key ' <<<"$facts")" <<<"$seen" || fail "$node has the same capture key as a neighbour"
+        seen+=$facts$'\n'
     done
     pass "every node is unprivileged, cannot write outside its volume, and holds its own keys only"
 }
