@@ -225,7 +225,7 @@ static void check_own(cn_consensus *c, const slot *s, const cn_vote *vote)
 static void reply_with_certificates(cn_consensus *c, unsigned from, uint64_t view)
 {
     unsigned slot_of = from < c->cfg.n ? from : c->cfg.n;
-    if (c->now < c->replied_ms[slot_of] + cn_delay(c) / 2)
+    if (c->now < c->replied_ms[slot_of] + c->cfg.delay_floor_ms / 2)
         return;
     c->replied_ms[slot_of] = c->now;
     if (view <= c->final_view && c->final_cert)
@@ -325,7 +325,7 @@ void cn_try_finalize_vote(cn_consensus *c, slot *s)
 void cn_answer_request(cn_consensus *c, unsigned from, uint64_t first, uint64_t last)
 {
     unsigned slot_of = from < c->cfg.n ? from : c->cfg.n, sent = 0;
-    if (c->now < c->replied_ms[slot_of] + cn_delay(c) / 2)
+    if (c->now < c->replied_ms[slot_of] + c->cfg.delay_floor_ms / 2)
         return;
     c->replied_ms[slot_of] = c->now;
     if (first < c->base)
@@ -358,10 +358,28 @@ static void resend_vote(cn_consensus *c, const slot *s, uint8_t kind)
     cn_emit_send(c, CN_TO_ALL, &bytes);
 }
 
+/* A node that jumped over views holds no certificate for them and could neither propose nor check: it asks. */
+static void request_missing(cn_consensus *c)
+{
+    uint64_t parent_view = 0;
+    if (c->view <= c->final_view + 1 || cn_choose_parent(c, c->view, &parent_view))
+        return;
+    uint64_t first = c->final_view + 1, last = c->view - 1;
+    while (last > first && cn_certified(cn_slot_find(c, last), CN_NULLIFY))
+        last--; /* what is held from above need not come again */
+    if (last - first >= CN_MAX_INLINE_NULLIFICATIONS)
+        first = last - CN_MAX_INLINE_NULLIFICATIONS + 1;
+    cn_buf bytes;
+    cn_buf_init(&bytes, 64);
+    cn_cert_request_write(c->cfg.epoch, first, last, &bytes);
+    cn_emit_send(c, CN_TO_ALL, &bytes);
+}
+
 /* R7: every D, current notarize, nullify and unfinished finalize votes; with a nullify the certificate that entered
  * its view; the leader's proposal. */
 void cn_resend(cn_consensus *c)
 {
+    request_missing(c);
     if (c->cfg.self >= c->cfg.n)
         return;
     uint64_t first = c->view > c->final_view + 8 ? c->view - 8 : c->final_view + 1;

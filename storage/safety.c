@@ -1,5 +1,5 @@
 /* The safety journal. Layout (docs/storage.md):
- *   "CNSAFE01" | T("carnet/safety", vote key) 32 | nonce 16, then records:
+ *   "CNSAFE01" | T("carnet/safety", vote key) 32 | nonce 16 | first 8 bytes of SHA256 of what precedes, then records:
  *   u32 length of payload | batch u64 | index u32 | kind u8 | payload | checksum 8
  * checksum = first 8 bytes of SHA256(nonce | batch | index | kind | payload). A batch is what one sync made durable, so
  * only the last batch can be torn: its first records may count (they were written, no vote relied on them yet), a fault
@@ -19,7 +19,8 @@
 #include <unistd.h>
 
 #define MAGIC "CNSAFE01"
-#define HEAD_LEN (8 + 32 + 16)
+#define HEAD_LEN (8 + 32 + 16 + 8)
+#define HEAD_CHECKED (HEAD_LEN - 8) /* a damaged nonce would make every record look torn */
 #define RECORD_HEAD 17u
 #define RECORD_TAIL 8u
 #define PAYLOAD_MAX (4u * 1024u * 1024u)
@@ -121,6 +122,8 @@ cn_status cn_safety_create(const char *path, const uint8_t vote_key[33], cn_err 
     memcpy(head + 8, bound.b, 32);
     if (getrandom(head + 40, 16, 0) != 16)
         return io_error(err, path, "no random bytes");
+    cn_digest sum = cn_sha256(head, HEAD_CHECKED);
+    memcpy(head + HEAD_CHECKED, sum.b, 8);
     int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
     if (fd < 0 && errno == EEXIST)
         return cn_fail(err, CN_CONFLICT, path,
@@ -345,10 +348,13 @@ static cn_status read_file(cn_safety *s, const uint8_t vote_key[33], cn_err *err
     }
     cn_status st = CN_OK;
     memcpy(s->head, p, HEAD_LEN);
+    cn_digest sum = cn_sha256(p, HEAD_CHECKED);
     if (have != n)
         st = io_error(err, s->path, "cannot read");
     else if (memcmp(p, MAGIC, 8) != 0)
         st = cn_fail(err, CN_CORRUPT, s->path, "this is not a safety table");
+    else if (memcmp(p + HEAD_CHECKED, sum.b, 8) != 0)
+        st = cn_fail(err, CN_CORRUPT, s->path, "the header is damaged; this vote key must not vote again");
     else if (memcmp(p + 8, bound.b, 32) != 0)
         st = cn_fail(err, CN_CONFLICT, s->path, "the safety table belongs to another vote key");
     if (st == CN_OK)

@@ -420,11 +420,10 @@ cn_status cn_snapshot_log_entry(cn_snapshot *s, uint64_t index, cn_digest *ret, 
     return st;
 }
 
-cn_status cn_snapshot_log_frontier(cn_snapshot *s, cn_frontier *ret, cn_err *err)
+cn_status cn_snapshot_log_frontier(cn_snapshot *s, uint64_t size, cn_frontier *ret, cn_err *err)
 {
-    cn_tip tip;
-    cn_status st = cn_snapshot_tip(s, &tip, err);
-    return st == CN_OK ? cn_tiles_frontier(s->txn, &s->store->t, tip.log_size, ret, err) : st;
+    cn_status st = check_size(s, size, err);
+    return st == CN_OK ? cn_tiles_frontier(s->txn, &s->store->t, size, ret, err) : st;
 }
 
 static cn_status prove(cn_snapshot *s, const cn_subtree *plan, size_t n, cn_digest *path, cn_err *err)

@@ -38,6 +38,9 @@ cn_status cn_lmdb_error(int rc, const char *what, cn_err *err)
     if (rc == ENOSPC || rc == EFBIG || rc == MDB_MAP_FULL)
         return cn_fail(err, CN_IO, what, "the disk or the map is full (%s): free space, then start the node again",
                        mdb_strerror(rc));
+    if (rc == EIO) /* LMDB's word for a short write, too */
+        return cn_fail(err, CN_IO, what, "the disk is full or failing (%s): look at both, then start the node again",
+                       mdb_strerror(rc));
     if (rc == MDB_CORRUPTED || rc == MDB_PAGE_NOTFOUND || rc == MDB_INVALID || rc == MDB_VERSION_MISMATCH)
         return cn_fail(err, CN_CORRUPT, what, "%s; run carnet fsck and restore from another node", mdb_strerror(rc));
     return cn_fail(err, CN_IO, what, "%s", mdb_strerror(rc));

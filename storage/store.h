@@ -135,7 +135,7 @@ cn_status cn_snapshot_subject_by_time(cn_snapshot *s, const cn_digest *tag, uint
 /* Log tree at any size up to the tip's. */
 cn_status cn_snapshot_log_root(cn_snapshot *s, uint64_t size, cn_digest *ret, cn_err *err);
 cn_status cn_snapshot_log_entry(cn_snapshot *s, uint64_t index, cn_digest *ret, cn_err *err);
-cn_status cn_snapshot_log_frontier(cn_snapshot *s, cn_frontier *ret, cn_err *err);
+cn_status cn_snapshot_log_frontier(cn_snapshot *s, uint64_t size, cn_frontier *ret, cn_err *err);
 cn_status cn_snapshot_inclusion(cn_snapshot *s, uint64_t index, uint64_t size, cn_digest path[CN_PROOF_MAX],
                                 size_t *ret_len, cn_err *err);
 cn_status cn_snapshot_consistency(cn_snapshot *s, uint64_t size1, uint64_t size2, cn_digest path[CN_PROOF_MAX + 1],

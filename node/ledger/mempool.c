@@ -1,0 +1,316 @@
+#include "node/ledger/mempool.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+#include <utlist.h>
+
+#define MAX_AHEAD 4096u /* how far a statement may run ahead of its key's chain */
+
+typedef struct cn_mempool_entry {
+    cn_stmt *stmt;
+    cn_digest id, record;
+    uint64_t arrived_ms;
+    unsigned open_blocks;
+    bool executable;
+    struct cn_mempool_entry *prev, *next;         /* by arrival */
+    struct cn_mempool_entry *key_prev, *key_next; /* by sequence, within a key */
+    UT_hash_handle hh_id, hh_record;
+} entry;
+
+typedef struct key_chain {
+    cn_digest key_id;
+    entry *head;
+    size_t bytes;
+    UT_hash_handle hh;
+} key_chain;
+
+struct cn_mempool {
+    size_t max_bytes, bytes, count;
+    entry *by_id, *by_record, *arrival;
+    key_chain *keys;
+    bool oldest_known;
+    uint64_t oldest_ms;
+};
+
+cn_mempool *cn_mempool_new(size_t max_bytes)
+{
+    cn_mempool *pool = calloc(1, sizeof *pool);
+    if (pool)
+        pool->max_bytes = max_bytes;
+    return pool;
+}
+
+static key_chain *chain_of(const cn_mempool *pool, const cn_digest *key_id)
+{
+    key_chain *chain = NULL;
+    HASH_FIND(hh, pool->keys, key_id->b, CN_DIGEST_LEN, chain);
+    return chain;
+}
+
+static entry *find_id(const cn_mempool *pool, const cn_digest *id)
+{
+    entry *e = NULL;
+    HASH_FIND(hh_id, pool->by_id, id->b, CN_DIGEST_LEN, e);
+    return e;
+}
+
+static void drop(cn_mempool *pool, entry *e)
+{
+    key_chain *chain = chain_of(pool, &e->stmt->s->body.key_id);
+    HASH_DELETE(hh_id, pool->by_id, e);
+    HASH_DELETE(hh_record, pool->by_record, e);
+    DL_DELETE(pool->arrival, e);
+    DL_DELETE2(chain->head, e, key_prev, key_next);
+    chain->bytes -= e->stmt->s->whole.n;
+    pool->bytes -= e->stmt->s->whole.n;
+    pool->count--;
+    pool->oldest_known = false;
+    if (!chain->head) {
+        HASH_DEL(pool->keys, chain);
+        free(chain);
+    }
+    cn_stmt_unref(e->stmt);
+    free(e);
+}
+
+void cn_mempool_free(cn_mempool *pool)
+{
+    if (!pool)
+        return;
+    while (pool->arrival)
+        drop(pool, pool->arrival);
+    free(pool);
+}
+
+/* Marks as executable what continues the key's final chain without a hole. */
+static void relink(cn_mempool *pool, key_chain *chain, const cn_state_device_key *key)
+{
+    uint64_t sequence = key->last_sequence;
+    cn_digest previous = key->last_id;
+    for (entry *e = chain->head; e; e = e->key_next) {
+        const cn_body *body = &e->stmt->s->body;
+        e->executable = body->sequence == sequence + 1 && cn_digest_eq(&body->previous, &previous);
+        if (e->executable) {
+            sequence = body->sequence;
+            previous = e->id;
+        }
+    }
+    pool->oldest_known = false;
+}
+
+static cn_status check(const cn_mempool *pool, cn_ledger *ledger, const cn_statement *s, cn_state_device_key *ret_key,
+                       bool *ret_final, cn_err *err)
+{
+    uint64_t index = 0;
+    const cn_body *body = &s->body;
+    if (find_id(pool, &s->id))
+        return CN_DUPLICATE;
+    if (cn_ledger_find(ledger, &s->id, &index)) {
+        *ret_final = true;
+        return CN_DUPLICATE;
+    }
+    if (!cn_ledger_key(ledger, NULL, &body->key_id, ret_key))
+        return cn_fail(err, CN_UNKNOWN_KEY, "body.key_id", "no member has registered key %s; register it first",
+                       cn_digest_hex(&body->key_id).s);
+    if (ret_key->status != CN_KEY_ACTIVE &&
+        !(ret_key->status == CN_KEY_REVOKED && cn_ledger_salvaged(ledger, NULL, &body->key_id, &s->id)))
+        return cn_fail(err, CN_KEY_NOT_ACTIVE, "body.key_id", "the key was %s at log index %llu",
+                       ret_key->status == CN_KEY_REVOKED ? "revoked" : "replaced", (unsigned long long)ret_key->ended);
+    if (body->sequence <= ret_key->last_sequence)
+        return cn_fail(err, CN_BROKEN_CHAIN, "body.sequence",
+                       "%llu is recorded already with another statement; the key's next is %llu",
+                       (unsigned long long)body->sequence, (unsigned long long)ret_key->last_sequence + 1);
+    if (body->sequence == ret_key->last_sequence + 1 && !cn_digest_eq(&body->previous, &ret_key->last_id))
+        return cn_fail(err, CN_BROKEN_CHAIN, "body.previous", "is not the id of the key's statement %llu, which is %s",
+                       (unsigned long long)ret_key->last_sequence, cn_digest_hex(&ret_key->last_id).s);
+    if (body->sequence > ret_key->last_sequence + MAX_AHEAD)
+        return cn_fail(err, CN_BROKEN_CHAIN, "body.sequence", "runs more than %u ahead of the key's last recorded %llu",
+                       MAX_AHEAD, (unsigned long long)ret_key->last_sequence);
+    return CN_OK;
+}
+
+/* The place in the key's list; CN_CONFLICT when its sequence is taken there. */
+static cn_status place(key_chain *chain, entry *e, cn_err *err)
+{
+    uint64_t sequence = e->stmt->s->body.sequence;
+    entry *after = chain->head ? chain->head->key_prev : NULL; /* the last one: most come in order */
+    while (after && after->stmt->s->body.sequence > sequence)
+        after = after == chain->head ? NULL : after->key_prev;
+    if (after && after->stmt->s->body.sequence == sequence)
+        return cn_fail(err, CN_CONFLICT, "body.sequence", "another statement with sequence %llu of this key waits already",
+                       (unsigned long long)sequence);
+    if (after && after->stmt->s->body.sequence + 1 == sequence && !cn_digest_eq(&after->id, &e->stmt->s->body.previous))
+        return cn_fail(err, CN_BROKEN_CHAIN, "body.previous", "is not the id of the key's statement %llu, which waits",
+                       (unsigned long long)sequence - 1);
+    if (after)
+        DL_APPEND_ELEM2(chain->head, after, e, key_prev, key_next);
+    else
+        DL_PREPEND2(chain->head, e, key_prev, key_next);
+    return CN_OK;
+}
+
+cn_status cn_mempool_add(cn_mempool *pool, cn_ledger *ledger, cn_stmt *stmt, uint64_t now_ms, bool *ret_final,
+                         cn_err *err)
+{
+    const cn_statement *s = stmt->s;
+    cn_state_device_key key;
+    cn_status st = check(pool, ledger, s, &key, ret_final, err);
+    if (st != CN_OK)
+        return st;
+    key_chain *chain = chain_of(pool, &s->body.key_id);
+    size_t share = pool->max_bytes / 2; /* one key never fills the pool */
+    if (pool->bytes + s->whole.n > pool->max_bytes || (chain && chain->bytes + s->whole.n > share))
+        return cn_fail(err, CN_FULL, "mempool", "%zu of %zu bytes wait for blocks; try again later", pool->bytes,
+                       pool->max_bytes);
+    bool fresh = !chain;
+    if (fresh) {
+        chain = calloc(1, sizeof *chain);
+        CN_ASSERT(chain);
+        chain->key_id = s->body.key_id;
+    }
+    entry *e = calloc(1, sizeof *e);
+    CN_ASSERT(e);
+    e->stmt = stmt;
+    e->id = s->id;
+    e->record = s->record_digest;
+    e->arrived_ms = now_ms;
+    st = place(chain, e, err);
+    if (st != CN_OK) {
+        free(e);
+        if (fresh)
+            free(chain);
+        return st;
+    }
+    if (fresh)
+        HASH_ADD(hh, pool->keys, key_id.b, CN_DIGEST_LEN, chain);
+    cn_stmt_ref(stmt);
+    HASH_ADD(hh_id, pool->by_id, id.b, CN_DIGEST_LEN, e);
+    HASH_ADD(hh_record, pool->by_record, record.b, CN_DIGEST_LEN, e);
+    DL_APPEND(pool->arrival, e);
+    chain->bytes += s->whole.n;
+    pool->bytes += s->whole.n;
+    pool->count++;
+    const entry *before = e == chain->head ? NULL : e->key_prev;
+    bool last = e->key_next == NULL;
+    if (last && before && before->executable && before->stmt->s->body.sequence + 1 == s->body.sequence) {
+        e->executable = true; /* the common case: one more at the end */
+        if (pool->oldest_known && pool->oldest_ms == UINT64_MAX)
+            pool->oldest_ms = now_ms;
+    } else {
+        relink(pool, chain, &key);
+    }
+    return CN_OK;
+}
+
+void cn_mempool_remove(cn_mempool *pool, const cn_digest *id)
+{
+    entry *e = find_id(pool, id);
+    if (e)
+        drop(pool, e);
+}
+
+void cn_mempool_final(cn_mempool *pool, cn_ledger *ledger, const cn_ledger_block *block)
+{
+    for (size_t i = 0; i < cn_ledger_block_count(block); i++) {
+        const cn_statement *s = cn_ledger_block_statement(block, i)->s;
+        entry *e = find_id(pool, &s->id);
+        if (e)
+            drop(pool, e);
+    }
+    for (size_t i = 0; i < cn_ledger_block_count(block); i++) {
+        const cn_body *body = &cn_ledger_block_statement(block, i)->s->body;
+        key_chain *chain = chain_of(pool, &body->key_id);
+        cn_state_device_key key;
+        if (!chain || !cn_ledger_key(ledger, NULL, &body->key_id, &key))
+            continue;
+        /* another statement took the sequence: what stands at or below it never executes */
+        while (chain && chain->head && chain->head->stmt->s->body.sequence <= key.last_sequence) {
+            drop(pool, chain->head);
+            chain = chain_of(pool, &body->key_id);
+        }
+        const cn_body *next = chain ? &chain->head->stmt->s->body : NULL;
+        if (chain && !(chain->head->executable && next->sequence == key.last_sequence + 1 &&
+                       cn_digest_eq(&next->previous, &key.last_id)))
+            relink(pool, chain, &key);
+    }
+    pool->oldest_known = false;
+}
+
+void cn_mempool_mark(cn_mempool *pool, const cn_ledger_block *block, int change)
+{
+    for (size_t i = 0; i < cn_ledger_block_count(block); i++) {
+        entry *e = find_id(pool, &cn_ledger_block_statement(block, i)->s->id);
+        if (e && change > 0)
+            e->open_blocks++;
+        else if (e && e->open_blocks > 0)
+            e->open_blocks--;
+    }
+    pool->oldest_known = false;
+}
+
+void cn_mempool_expire(cn_mempool *pool, uint64_t now_ms, uint64_t max_ms)
+{
+    entry *e, *next;
+    DL_FOREACH_SAFE(pool->arrival, e, next)
+    {
+        if (!e->executable && e->open_blocks == 0 && now_ms > e->arrived_ms + max_ms)
+            drop(pool, e);
+    }
+}
+
+cn_stmt *cn_mempool_by_record(const cn_mempool *pool, const cn_digest *record)
+{
+    entry *e = NULL;
+    HASH_FIND(hh_record, pool->by_record, record->b, CN_DIGEST_LEN, e);
+    return e ? e->stmt : NULL;
+}
+
+cn_stmt *cn_mempool_by_id(const cn_mempool *pool, const cn_digest *id)
+{
+    entry *e = find_id(pool, id);
+    return e ? e->stmt : NULL;
+}
+
+cn_stmt *cn_mempool_key_head(const cn_mempool *pool, const cn_digest *key_id)
+{
+    const key_chain *chain = chain_of(pool, key_id);
+    return chain ? chain->head->key_prev->stmt : NULL;
+}
+
+void cn_mempool_start(const cn_mempool *pool, cn_mempool_cursor *cursor)
+{
+    cursor->at = pool->arrival;
+}
+
+cn_stmt *cn_mempool_next(void *ctx)
+{
+    cn_mempool_cursor *cursor = ctx;
+    const entry *e = cursor->at;
+    while (e && !e->executable)
+        e = e->next;
+    cursor->at = e ? e->next : NULL;
+    return e ? e->stmt : NULL;
+}
+
+uint64_t cn_mempool_oldest(cn_mempool *pool)
+{
+    if (!pool->oldest_known) {
+        const entry *e = pool->arrival;
+        while (e && (!e->executable || e->open_blocks > 0))
+            e = e->next;
+        pool->oldest_ms = e ? e->arrived_ms : UINT64_MAX;
+        pool->oldest_known = true;
+    }
+    return pool->oldest_ms;
+}
+
+size_t cn_mempool_bytes(const cn_mempool *pool)
+{
+    return pool->bytes;
+}
+
+size_t cn_mempool_count(const cn_mempool *pool)
+{
+    return pool->count;
+}

@@ -1,0 +1,19 @@
+/* A decoded statement shared by the pool, blocks and waiters: counted references, used by any thread. */
+#ifndef CARNET_NODE_LEDGER_STMT_H
+#define CARNET_NODE_LEDGER_STMT_H
+
+#include "proto/statement.h"
+
+#include <stdatomic.h>
+
+typedef struct cn_stmt {
+    cn_statement *s;
+    atomic_uint refs;
+    atomic_bool verified; /* its signature has been checked on this node */
+} cn_stmt;
+
+cn_stmt *cn_stmt_new(cn_statement *s); /* takes s; NULL: out of memory, s is freed */
+cn_stmt *cn_stmt_ref(cn_stmt *stmt);
+void cn_stmt_unref(cn_stmt *stmt); /* NULL is fine */
+
+#endif
