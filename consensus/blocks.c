@@ -47,8 +47,6 @@ void cn_free_dropped(cn_consensus *c)
         free(c->dropped[i]);
     }
     c->dropped_count = 0;
-    free(c->finals);
-    c->finals = NULL;
 }
 
 static void inherit(entry *e, const entry *parent)
@@ -290,8 +288,6 @@ void cn_try_final(cn_consensus *c)
     const entry *at = e;
     for (size_t i = count; i > 0; i--, at = parent_of(c, at))
         finals[i - 1] = &at->block;
-    free(c->finals);
-    c->finals = finals;
     cn_buf bytes;
     cn_buf_init(&bytes, CN_CERTIFICATE_MAX);
     cn_certificate_encode(cert, &bytes);

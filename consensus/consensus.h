@@ -119,7 +119,7 @@ typedef struct cn_action {
     uint64_t token, view, time_ms;
     cn_digest parent;
     const cn_block *block; /* valid until the next step */
-    const cn_block **blocks;
+    const cn_block **blocks; /* the array is owned by the action list, the blocks are valid until the next step */
     size_t count;
     const char *reason;
 } cn_action;

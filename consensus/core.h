@@ -99,7 +99,6 @@ struct cn_consensus {
     uint64_t resent_ms, sync_ms;
     bool sync_wanted;
     uint64_t nullified_views, equivocations, bad_messages;
-    const cn_block **finals; /* for FINAL actions; kept until the next step */
     entry **dropped;         /* entries that actions may still point at; freed at the next step */
     size_t dropped_count, dropped_cap;
 };

@@ -17,8 +17,10 @@ void *cn_alloc(size_t n)
 
 void cn_actions_clear(cn_actions *a)
 {
-    for (size_t i = 0; i < a->n; i++)
+    for (size_t i = 0; i < a->n; i++) {
         free(a->v[i].bytes);
+        free(a->v[i].blocks);
+    }
     a->n = 0;
 }
 

@@ -611,7 +611,6 @@ static void run_actions(sim *s, unsigned i)
             if (a->block)
                 copy = copy_block(a->block);
             list.v[k].block = NULL;
-            list.v[k].blocks = a->block ? NULL : a->blocks;
             if (a->kind == CN_ACT_EXECUTE) {
                 cn_block *kept = malloc(sizeof *kept);
                 *kept = copy;
