@@ -9,7 +9,6 @@
 #   CARNET_BUILD_DIR     where the two trees go                       (default: build/ in the repository)
 #   CARNET_JOBS          compilers and unit tests at once             (default: the number of processors)
 #   CARNET_SEEDS         seeds of the simulation, plain tree          (default: 5000)
-#   CARNET_SEEDS_SANITIZED  seeds of the simulation, sanitized tree   (default: 200)
 #   CARNET_SKIP_SANITIZE=1  leave the sanitized tree out
 #   CARNET_SKIP_DOCKER=1    leave the container test out (it is then counted as skipped)
 #   CARNET_SKIP_INSTALL=1   do not look at the installed packages
@@ -20,8 +19,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 build=${CARNET_BUILD_DIR:-$root/build}
 jobs=${CARNET_JOBS:-$(nproc)}
-export CARNET_SEEDS=${CARNET_SEEDS:-5000}
-seeds_sanitized=${CARNET_SEEDS_SANITIZED:-200}
+seeds=${CARNET_SEEDS:-5000}
 passed=0 failed=0 skipped=0
 
 die() {
@@ -91,7 +89,7 @@ run_tree() {
 step "packages"
 install_packages
 step "build, plain"
-build_tree plain -DCMAKE_BUILD_TYPE=RelWithDebInfo
+build_tree plain -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCARNET_SEEDS="$seeds"
 step "tests, plain"
 run_tree plain
 if [ "${CARNET_SKIP_SANITIZE:-0}" != 1 ]; then
@@ -100,7 +98,7 @@ if [ "${CARNET_SKIP_SANITIZE:-0}" != 1 ]; then
     step "tests, sanitized"
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
-    CARNET_SEEDS=$seeds_sanitized run_tree sanitized -L '^(unit|simulation)$'
+    run_tree sanitized -L '^(unit|simulation)$'
 fi
 
 printf '\n%d s in all\n' "$SECONDS"
