@@ -43,11 +43,12 @@ sub check_call {
         $violations++;
         return;
     }
-    if ($rest =~ /^\s+([a-z]+)\b/ && $text =~ /\b\Q$1\E\b/) {
-        my $own = help_of($command, $1);
+    my ($sub) = $rest =~ /^\s+([a-z][a-z-]*)(?=\s|$)/;
+    if (defined $sub && $text =~ /(?<![\w-])\Q$sub\E(?![\w-])/) {
+        my $own = help_of($command, $sub);
         $text .= $own if defined $own;
-    } elsif ($rest =~ /^\s+([a-z]{3,})(?=\s|$)/ && $command =~ /^(testnet|config|member|device)$/) {
-        print "$file:$line: commands: 'carnet $command' knows no '$1'.\n";
+    } elsif (defined $sub && $command =~ /^(testnet|config|member|device)$/) {
+        print "$file:$line: commands: 'carnet $command' knows no '$sub'.\n";
         $violations++;
         return;
     }
