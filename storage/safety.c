@@ -24,7 +24,7 @@
 #define RECORD_HEAD 17u
 #define RECORD_TAIL 8u
 #define PAYLOAD_MAX (4u * 1024u * 1024u)
-#define GROW_BYTES (8 * 1024 * 1024)
+#define GROW_BYTES (4 * 1024 * 1024)
 #define REWRITE_BYTES (64u * 1024u * 1024u)
 
 enum { REC_ROW = 1, REC_BODY = 2, REC_FLOOR = 3, REC_DROP = 4 };
@@ -265,6 +265,10 @@ static bool record_at(const cn_safety *s, const uint8_t *p, size_t left, record 
 static bool fault_is_tail(const cn_safety *s, const uint8_t *p, size_t left)
 {
     record r;
+    size_t end = left;
+    while (end > 0 && p[end - 1] == 0) /* preallocated and never written */
+        end--;
+    left = end + RECORD_TAIL < left ? end + RECORD_TAIL : left;
     for (size_t i = 1; i + RECORD_HEAD + RECORD_TAIL <= left; i++) {
         uint64_t batch = cn_load_u64(p + i + 4);
         if (batch <= s->batch || batch > s->batch + (1u << 30))

@@ -20,6 +20,16 @@ void fx_directory(char dir[64])
     cr_assert_not_null(mkdtemp(dir));
 }
 
+void fx_directory_in_memory(char dir[64])
+{
+    if (access("/dev/shm", W_OK) != 0) {
+        fx_directory(dir);
+        return;
+    }
+    snprintf(dir, 64, "/dev/shm/carnet-storage-XXXXXX");
+    cr_assert_not_null(mkdtemp(dir));
+}
+
 void fx_remove(const char *dir)
 {
     const char *const names[] = {"data.mdb", "lock.mdb", "writer.lock", "safety", "safety.new"};

@@ -46,6 +46,8 @@ typedef struct fx_block {
 
 uint64_t fx_random(fx *f);
 void fx_directory(char dir[64]);
+void fx_directory_in_memory(
+    char dir[64]); /* for thousands of small syncs that need no disk; /tmp where there is none */
 void fx_remove(const char *dir);
 
 void fx_begin(fx *f, const char *dir, uint64_t seed, bool create); /* genesis in memory, and on disk when create */
