@@ -208,7 +208,9 @@ static void enter_view(cn_consensus *c, uint64_t view, bool nullified)
     cn_slots_trim(c);
 }
 
-/* R6: forward by notarization with a valid body, by nullification, or by any finalization at or above. */
+/* R6: forward by a notarization with a valid body or a finalization, at or above the view, or by the view's own
+ * nullification. A later nullification alone does not move the view: whoever jumped over views without their
+ * certificates could never prove the ancestry of a proposal (R1), and after a crash of all nodes nobody could. */
 void cn_advance(cn_consensus *c)
 {
     for (bool moved = true; moved && !c->stopped;) {
@@ -224,7 +226,7 @@ void cn_advance(cn_consensus *c)
             if (s->cert[CN_FINALIZE - 1]) {
                 enter_view(c, s->view + 1, false);
                 moved = true;
-            } else if (s->cert[CN_NULLIFY - 1]) {
+            } else if (s->cert[CN_NULLIFY - 1] && s->view == c->view) {
                 enter_view(c, s->view + 1, true);
                 moved = true;
             } else if (s->cert[CN_NOTARIZE - 1]) {

@@ -358,17 +358,22 @@ static void resend_vote(cn_consensus *c, const slot *s, uint8_t kind)
     cn_emit_send(c, CN_TO_ALL, &bytes);
 }
 
-/* A node that jumped over views holds no certificate for them and could neither propose nor check: it asks. */
+/* Certificates of later views show that this node missed some; a leader that cannot prove its ancestry misses some too. */
 static void request_missing(cn_consensus *c)
 {
-    uint64_t parent_view = 0;
-    if (c->view <= c->final_view + 1 || cn_choose_parent(c, c->view, &parent_view))
+    uint64_t parent_view = 0, first = c->final_view + 1, last = 0;
+    for (size_t i = c->slot_count; i > 0 && !last; i--)
+        for (unsigned k = 0; k < KINDS; k++)
+            if (c->slot[i - 1].view > c->view && c->slot[i - 1].cert[k])
+                last = c->slot[i - 1].view;
+    if (last)
+        first = c->view;
+    else if (c->view > c->final_view + 1 && !cn_choose_parent(c, c->view, &parent_view))
+        last = c->view - 1;
+    if (!last)
         return;
-    uint64_t first = c->final_view + 1, last = c->view - 1;
-    while (last > first && cn_certified(cn_slot_find(c, last), CN_NULLIFY))
-        last--; /* what is held from above need not come again */
     if (last - first >= CN_MAX_INLINE_NULLIFICATIONS)
-        first = last - CN_MAX_INLINE_NULLIFICATIONS + 1;
+        last = first + CN_MAX_INLINE_NULLIFICATIONS - 1;
     cn_buf bytes;
     cn_buf_init(&bytes, 64);
     cn_cert_request_write(c->cfg.epoch, first, last, &bytes);
