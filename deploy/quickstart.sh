@@ -56,6 +56,16 @@ api_of() {
     nodes | awk -F '\t' -v name="$1" '$1 == name { print $3 }'
 }
 
+# Whether a process is gone, within five seconds. One that ended but was not yet collected by init counts as gone.
+gone() {
+    local _
+    for _ in $(seq 50); do
+        if ! kill -0 "$1" 2>/dev/null || grep -qs '^State:[[:space:]]*Z' "/proc/$1/status"; then return 0; fi
+        sleep 0.1
+    done
+    return 1
+}
+
 check_folders() {
     mkdir -p "$build" 2>/dev/null || die "cannot make $build; set CARNET_BUILD_DIR to a folder that you may write."
     if [ ! -f "$build/CMakeCache.txt" ] && [ -n "$(find "$build" -mindepth 1 -maxdepth 1 ! -name 'quickstart.*' | head -n 1)" ]; then
@@ -167,7 +177,7 @@ down() {
     before=$(nodes)
     "$carnet" testnet down --dir "$home" || die "the network did not stop; the reason is above."
     while IFS=$'\t' read -r name pid api _; do
-        [ "$pid" = - ] || ! kill -0 "$pid" 2>/dev/null || die "$name still runs as process $pid; end it with 'kill $pid'."
+        [ "$pid" = - ] || gone "$pid" || die "$name still runs as process $pid; end it with 'kill $pid'."
         api=${api#*://}
         api=${api%/}
         if (exec 3<>"/dev/tcp/${api%:*}/${api##*:}") 2>/dev/null; then

@@ -81,7 +81,10 @@ pass "another network's digest and a tampered audit are refused"
 
 mapfile -t apis < <(fields api)
 "$root/deploy/quickstart.sh" --down >"$work/down.out" 2>&1 || fail "--down ended with status $?"
-for pid in "${pids[@]}"; do ! kill -0 "$pid" 2>/dev/null || fail "process $pid is still there after --down"; done
+for pid in "${pids[@]}"; do
+    ! kill -0 "$pid" 2>/dev/null || grep -qs '^State:[[:space:]]*Z' "/proc/$pid/status" ||
+        fail "process $pid is still there after --down"
+done
 [ -f "$CARNET_HOME/genesis.digest" ] || fail "--down removed data"
 pass "--down leaves no process and keeps the data"
 
