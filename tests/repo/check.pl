@@ -239,8 +239,15 @@ sub check_readmes {
     }
 }
 
-# Relative links of Markdown files lead to something.
+# Relative links of Markdown files lead to something, and the index of docs/ leads to every page in it.
 sub check_links {
+    if (-f "$root/docs/README.md") {
+        my $index = join("\n", lines_of('docs/README.md'));
+        for my $page (map { m{^docs/([^/]+\.md)$} ? $1 : () } @files) {
+            next if $page eq 'README.md' || index($index, "]($page)") >= 0;
+            violation('links', "docs/$page", 1, "is not in the index; add a row to docs/README.md.");
+        }
+    }
     for my $file (grep { /\.md$/ } @files) {
         my ($folder) = $file =~ m{^(.*/)};
         $folder = '' unless defined $folder;
@@ -270,13 +277,15 @@ sub check_config {
         skip('config', "$table does not exist");
         return;
     }
-    my (%parsed, %documented);
+    my (%parsed, %default, %documented);
     my $number = 0;
     for my $line (code_of($table, 1)) {
         $number++;
-        $parsed{$1} = $number if $line =~ /"([a-z][a-z0-9_]*(?:\.[a-z0-9_]+)+)"/ && !exists $parsed{$1};
+        next unless $line =~ /\bX\("([a-z][a-z0-9_.]*)"(?:[^"]*"([^"]*)")?/;
+        $parsed{$1} = $number;
+        $default{$1} = $2 if defined $2 && $2 ne '';
     }
-    violation('config', $table, 1, 'no key was found in the table; keys look like "group.name".') unless %parsed;
+    violation('config', $table, 1, 'no key was found in the table; rows look like X("group.name", ...).') unless %parsed;
     violation('config', $table, 1, scalar(keys %parsed) . ' keys; at most 40 are allowed.') if keys %parsed > 40;
     if (!-f "$root/$page") {
         violation('config', $page, 1, "is missing; document the keys of $table.");
@@ -289,6 +298,10 @@ sub check_config {
         if ($line =~ /^\|\s*`([a-z][a-z0-9_.]*)`/ || $line =~ /^#+\s+`([a-z][a-z0-9_.]*)`/) {
             violation('config', $page, $number, "`$1` is documented twice.") if exists $documented{$1};
             $documented{$1} = $number;
+            my $key = $1;
+            violation('config', $page, $number, "`$key` has the default $default{$key}, which its row does not show.")
+              if $line =~ /^\|/ && defined $default{$key} && index($line, "`$default{$key}`") < 0 &&
+              $line !~ /^\|[^|]*\|\s*\Q$default{$key}\E\s*\|/;
         }
     }
     for my $key (sort keys %parsed) {

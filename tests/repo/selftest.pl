@@ -13,8 +13,8 @@ my $readme = "# Room\n" . "What lives here, what it may use, the one idea to und
 
 my %clean = (
     'README.md'              => $readme . "[docs](docs/README.md)\n",
-    'docs/README.md'         => $readme,
-    'docs/configuration.md'  => "| key | meaning |\n|---|---|\n| `peer.listen` | address |\n| `data.dir` | folder |\n",
+    'docs/README.md'         => $readme . "[keys](configuration.md)\n",
+    'docs/configuration.md'  => "| key | meaning |\n|---|---|\n| `peer.listen` | `7000` | address |\n| `data.dir` | folder |\n",
     'tests/README.md'        => $readme,
     'deploy/README.md'       => $readme,
     'deploy/go.sh'           => "#!/bin/sh\nset -eu\necho go\n",
@@ -29,14 +29,14 @@ my %clean = (
     'storage/map.c'          => "#include \"proto/digest.h\"\n#include \"storage/map_internal.h\"\n\n#include <lmdb.h>\n",
     'consensus/core.c'       => "#include \"proto/digest.h\"\n",
     'node/formats/epcis.h'   => "#include \"proto/digest.h\"\n\n#include <jansson.h>\n",
-    'node/config/keys.h'     => "#define CN_KEYS(X) \\\n    X(\"peer.listen\") \\\n    X(\"data.dir\")\n",
+    'node/config/keys.h'     => "#define CN_KEYS(X) \\\n    X(\"peer.listen\", TEXT, \"7000\") \\\n    X(\"data.dir\", TEXT, \"\")\n",
     'node/daemon/main.c'     => "#include \"consensus/core.h\"\n#include \"node/formats/epcis.h\"\n#include \"storage/map.h\"\n",
     'tools/verify/verify.c'  => "#include \"node/formats/epcis.h\"\n#include \"proto/digest.h\"\n",
     'tools/cli/main.c'       => "#include \"storage/map.h\"\n#include \"tools/verify/verify.h\"\n\n#include <curl/curl.h>\n",
     'build-x/bad.c'          => "#include \"nowhere.h\"\nvoid f(void) { system(\"x\"); } // TODO\n",
 );
 
-# [rule, file, line, what is planted: whole text of the file, or undef to remove it]
+# [rule, file, line, what is planted: whole text of the file, or undef to remove it, another file, its text]
 my @planted = (
     [includes => 'proto/digest.c',   1, "#include \"storage/map.h\"\n"],
     [includes => 'storage/map.c',    2, "#include \"proto/digest.h\"\n#include \"consensus/core.h\"\n"],
@@ -65,8 +65,10 @@ my @planted = (
     [length => 'proto/digest.c',  901, "int x;\n" x 901],
     [readmes => 'storage/README.md', 1, undef],
     [readmes => 'tools/README.md',   1, "# tools\n"],
+    [links   => 'docs/configuration.md', 1, "# keys\n", 'docs/README.md', $readme],
     [links   => 'docs/README.md',    3, "$readme\[gone](gone.md)\n"],
     [config  => 'docs/configuration.md', 2, "| `peer.listen` | a |\n| `peer.lisen` | b |\n| `data.dir` | c |\n"],
+    [config  => 'docs/configuration.md', 3, "\n\n| `peer.listen` | `7001` | address |\n| `data.dir` | folder |\n"],
     [config  => 'node/config/keys.h', 3, "#define CN_KEYS(X) \\\n    X(\"peer.listen\") \\\n    X(\"new.key\") \\\n    X(\"data.dir\")\n"],
     [config  => 'node/config/keys.h', 1, join('', map { "X(\"k.n$_\")\n" } 1 .. 41)],
     [scripts => 'deploy/go.sh', 1, "#!/bin/sh\nset -eu\nif true; then\n"],
@@ -110,11 +112,12 @@ put($_, $clean{$_}) for keys %clean;
 my ($status, $said) = run_check(qw(includes calls todo paths length readmes links config scripts));
 expect($status == 0, 'the clean repository must pass', $said);
 for my $case (@planted) {
-    my ($rule, $file, $line, $text) = @$case;
+    my ($rule, $file, $line, $text, $other, $other_text) = @$case;
+    put($other, $other_text) if defined $other;
     defined $text ? put($file, $text) : unlink "$base/$file";
     ($status, $said) = run_check($rule);
     expect($status == 1 && $said =~ /^\Q$file\E:$line: $rule: /m, "$rule in $file, line $line", "status $status\n$said");
-    put($file, $clean{$file});
+    put($_, $clean{$_}) for grep { defined } $file, $other;
 }
 chmod 0644, "$base/deploy/go.sh";
 ($status, $said) = run_check('scripts');
