@@ -258,14 +258,16 @@ static slot *best_finalization(cn_consensus *c)
 static bool chain_ready(cn_consensus *c, const cn_digest *digest)
 {
     const cn_digest *at = digest;
+    bool ready = true;
     while (!cn_digest_eq(at, &c->entry[0]->block.digest)) {
         const entry *e = cn_entry_find(c, at);
         if (!e) {
             cn_fetch(c, at);
             return false;
         }
-        if (e->exec != EXEC_VALID)
+        if (e->exec == EXEC_RUNNING || e->exec == EXEC_INVALID)
             return false;
+        ready = ready && e->exec == EXEC_VALID; /* below one that waits, the missing one is looked for */
         at = &e->block.header.parent;
         if (e->block.header.height <= c->entry[0]->block.header.height + 1 &&
             !cn_digest_eq(at, &c->entry[0]->block.digest)) {
@@ -273,7 +275,7 @@ static bool chain_ready(cn_consensus *c, const cn_digest *digest)
             return false;
         }
     }
-    return true;
+    return ready;
 }
 
 void cn_try_final(cn_consensus *c)
