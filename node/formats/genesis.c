@@ -46,7 +46,8 @@ static cn_status get_text(const json_t *object, const char *name, const char *wh
 {
     const json_t *value = json_object_get(object, name);
     const char *text = json_string_value(value);
-    if (!text || json_string_length(value) == 0 || json_string_length(value) >= cap || strlen(text) != json_string_length(value))
+    if (!text || json_string_length(value) == 0 || json_string_length(value) >= cap ||
+        strlen(text) != json_string_length(value))
         return cn_fail(err, CN_INVALID, where, "\"%s\" must be a string of 1 to %zu bytes", name, cap - 1);
     memcpy(out, text, strlen(text) + 1);
     return CN_OK;
@@ -126,7 +127,8 @@ static cn_status read_validator(const json_t *v, const char *where, cn_set_row *
 
 static cn_status read_member(const json_t *json, size_t index, cn_genesis_member *m, cn_err *err)
 {
-    static const char *const fields[] = {"name", "country", "roles", "registrar", "channel", "capture", "validator", NULL};
+    static const char *const fields[] = {"name",    "country", "roles",     "registrar",
+                                         "channel", "capture", "validator", NULL};
     char where[32], country[8] = "";
     snprintf(where, sizeof where, "/members/%zu", index);
     cn_status st = only_fields(json, where, fields, err);
@@ -136,7 +138,8 @@ static cn_status read_member(const json_t *json, size_t index, cn_genesis_member
         st = cn_fail(err, CN_INVALID, where, "a name has a-z, 0-9 and - and neither begins nor ends with -");
     if (st == CN_OK)
         st = get_text(json, "country", where, country, 3, err);
-    if (st == CN_OK && (strlen(country) != 2 || country[0] < 'A' || country[0] > 'Z' || country[1] < 'A' || country[1] > 'Z'))
+    if (st == CN_OK &&
+        (strlen(country) != 2 || country[0] < 'A' || country[0] > 'Z' || country[1] < 'A' || country[1] > 'Z'))
         st = cn_fail(err, CN_INVALID, where, "\"country\" must be two letters (ISO 3166-1)");
     if (st == CN_OK)
         st = read_roles(json, where, &m->roles, err);
@@ -202,7 +205,8 @@ static cn_status make_set(cn_genesis *g, cn_err *err)
 
 static cn_status read_parameters(const json_t *p, cn_state_parameters *ret, cn_err *err)
 {
-    static const char *const fields[] = {"checkpoint_interval_ms", "heartbeat_ms", "block_bytes", "ballot_threshold", NULL};
+    static const char *const fields[] = {"checkpoint_interval_ms", "heartbeat_ms", "block_bytes", "ballot_threshold",
+                                         NULL};
     uint64_t block_bytes = 0, threshold = 0;
     cn_status st = only_fields(p, "/parameters", fields, err);
     if (st == CN_OK)
@@ -220,7 +224,8 @@ static cn_status read_parameters(const json_t *p, cn_state_parameters *ret, cn_e
 
 static cn_status read_genesis(const json_t *root, cn_genesis *g, cn_err *err)
 {
-    static const char *const fields[] = {"version", "name", "origin", "nonce", "subject_salt", "time_ms", "parameters", "members", NULL};
+    static const char *const fields[] = {"version", "name",       "origin",  "nonce", "subject_salt",
+                                         "time_ms", "parameters", "members", NULL};
     uint64_t version = 0;
     cn_status st = only_fields(root, "/", fields, err);
     if (st == CN_OK)
@@ -249,7 +254,8 @@ cn_status cn_genesis_parse(const void *bytes, size_t n, cn_genesis *ret, cn_err 
         return cn_fail(err, CN_TOO_LARGE, "genesis", "%zu bytes; the limit is %u", n, CN_MAX_GENESIS_BYTES);
     json_t *root = json_loadb(bytes, n, JSON_REJECT_DUPLICATES, &where);
     if (!root)
-        return cn_fail(err, CN_INVALID, "genesis", "not JSON, at line %d column %d: %s", where.line, where.column, where.text);
+        return cn_fail(err, CN_INVALID, "genesis", "not JSON, at line %d column %d: %s", where.line, where.column,
+                       where.text);
     cn_genesis *g = calloc(1, sizeof *g);
     cn_status st = g ? read_genesis(root, g, err) : cn_fail(err, CN_NO_MEMORY, "genesis", "out of memory");
     json_decref(root);
@@ -293,8 +299,8 @@ static json_t *member_json(const cn_genesis_member *m)
     if (m->validator)
         json_object_set_new(json, "validator",
                             json_pack("{s:o, s:o, s:o, s:o, s:o}", "vote", hex(m->row.vote_key, 33), "evm",
-                                      hex(m->row.evm_address, 20), "receipt", hex(m->row.receipt_key, 33), "cosignature",
-                                      hex(m->row.cosignature_key, 32), "log", hex(m->row.log_key, 32)));
+                                      hex(m->row.evm_address, 20), "receipt", hex(m->row.receipt_key, 33),
+                                      "cosignature", hex(m->row.cosignature_key, 32), "log", hex(m->row.log_key, 32)));
     return json;
 }
 
@@ -304,12 +310,12 @@ cn_status cn_genesis_write(const cn_genesis *g, cn_buf *out, cn_err *err)
     for (size_t i = 0; i < g->member_count; i++)
         json_array_append_new(members, member_json(&g->member[i]));
     const cn_state_parameters *p = &g->parameters;
-    json_t *root = json_pack("{s:i, s:s, s:s, s:o, s:o, s:I, s:{s:I, s:I, s:I, s:I}, s:o}", "version", 1, "name", g->name,
-                             "origin", g->origin, "nonce", hex(g->nonce, 32), "subject_salt", hex(g->subject_salt, 32),
-                             "time_ms", (json_int_t)g->time_ms, "parameters", "checkpoint_interval_ms",
-                             (json_int_t)p->checkpoint_interval_ms, "heartbeat_ms", (json_int_t)p->heartbeat_ms,
-                             "block_bytes", (json_int_t)p->block_bytes, "ballot_threshold",
-                             (json_int_t)p->ballot_threshold, "members", members);
+    json_t *root =
+        json_pack("{s:i, s:s, s:s, s:o, s:o, s:I, s:{s:I, s:I, s:I, s:I}, s:o}", "version", 1, "name", g->name,
+                  "origin", g->origin, "nonce", hex(g->nonce, 32), "subject_salt", hex(g->subject_salt, 32), "time_ms",
+                  (json_int_t)g->time_ms, "parameters", "checkpoint_interval_ms", (json_int_t)p->checkpoint_interval_ms,
+                  "heartbeat_ms", (json_int_t)p->heartbeat_ms, "block_bytes", (json_int_t)p->block_bytes,
+                  "ballot_threshold", (json_int_t)p->ballot_threshold, "members", members);
     char *text = root ? json_dumps(root, JSON_INDENT(2)) : NULL;
     if (text) {
         cn_put_bytes(out, text, strlen(text));
