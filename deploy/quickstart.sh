@@ -85,6 +85,11 @@ check_folders() {
 }
 
 install_and_build() {
+    local missing
+    missing=$("$root/deploy/packages.sh" missing build | tr '\n' ' ')
+    if [ -n "$missing" ] && [ "$(id -u)" -ne 0 ]; then
+        die "only root can install what is missing (${missing% }); run 'sudo deploy/packages.sh install build' once, then this again."
+    fi
     say "packages"
     logged "install the packages" "$root/deploy/packages.sh" install build
     say "build (about a minute the first time)"

@@ -35,6 +35,11 @@ install_packages() {
     [ "${CARNET_SKIP_INSTALL:-0}" = 1 ] && return
     local groups=(build test)
     [ "${CARNET_SKIP_DOCKER:-0}" = 1 ] || groups+=(docker)
+    local missing
+    missing=$(deploy/packages.sh missing "${groups[@]}" | tr '\n' ' ')
+    if [ -n "$missing" ] && [ "$(id -u)" -ne 0 ]; then
+        die "only root can install what is missing (${missing% }); run 'sudo deploy/packages.sh install ${groups[*]}' once."
+    fi
     mkdir -p "$build"
     if ! deploy/packages.sh install "${groups[@]}" >"$build/packages.log" 2>&1; then
         tail -n 15 "$build/packages.log" >&2
