@@ -406,7 +406,8 @@ static cn_status is_sensor_report(check *c, const cn_json_node *node)
                                    {"uom", is_string, 0},
                                    {NULL, NULL, 0}};
     FIRST(members(c, node, fields, false));
-    return required(c, node, "type");
+    /* an alert alone says what happened without measuring anything */
+    return cn_json_get(node, "exception") ? CN_OK : required(c, node, "type");
 }
 
 static cn_status is_sensor_report_list(check *c, const cn_json_node *node)
