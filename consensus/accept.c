@@ -18,11 +18,10 @@ static bool evidence_holds(cn_consensus *c, const cn_proposal *p, bool *ret_miss
     if (CN_MUTATION("ancestry-skipped"))
         return true;
     const slot *s = cn_slot_find(c, p->parent_view);
-    bool parent_ok = (cn_certified(s, CN_NOTARIZE) &&
-                      cn_digest_eq(&s->cert[CN_NOTARIZE - 1]->block, &p->header.parent)) ||
-                     (cn_certified(s, CN_FINALIZE) &&
-                      cn_digest_eq(&s->cert[CN_FINALIZE - 1]->block, &p->header.parent)) ||
-                     (p->parent_view == c->final_view && cn_digest_eq(&c->entry[0]->block.digest, &p->header.parent));
+    bool parent_ok =
+        (cn_certified(s, CN_NOTARIZE) && cn_digest_eq(&s->cert[CN_NOTARIZE - 1]->block, &p->header.parent)) ||
+        (cn_certified(s, CN_FINALIZE) && cn_digest_eq(&s->cert[CN_FINALIZE - 1]->block, &p->header.parent)) ||
+        (p->parent_view == c->final_view && cn_digest_eq(&c->entry[0]->block.digest, &p->header.parent));
     if (!parent_ok)
         return false;
     uint64_t missing = 0;
@@ -85,8 +84,12 @@ static void accept(cn_consensus *c, slot *s, const cn_proposal *p, const cn_dige
 
 static void count_leader_vote(cn_consensus *c, const cn_proposal *p, const cn_digest *digest, unsigned leader)
 {
-    cn_vote vote = {.kind = CN_NOTARIZE, .epoch = p->epoch, .view = p->view, .block = *digest,
-                    .signer = (uint16_t)leader, .signature = p->vote};
+    cn_vote vote = {.kind = CN_NOTARIZE,
+                    .epoch = p->epoch,
+                    .view = p->view,
+                    .block = *digest,
+                    .signer = (uint16_t)leader,
+                    .signature = p->vote};
     cn_add_vote(c, &vote, leader == c->cfg.self ? c->cfg.n : leader);
 }
 

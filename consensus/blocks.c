@@ -63,7 +63,8 @@ static bool make_room(cn_consensus *c)
     for (int pass = 0; pass < 2; pass++)
         for (size_t i = 1; i < c->entry_count; i++) {
             entry *e = c->entry[i];
-            if (pass == 0 ? e->exec == EXEC_INVALID : (!e->durable && e->view < c->view && !cn_notarized_elsewhere(c, &e->block.digest))) {
+            if (pass == 0 ? e->exec == EXEC_INVALID
+                          : (!e->durable && e->view < c->view && !cn_notarized_elsewhere(c, &e->block.digest))) {
                 drop(c, e);
                 c->entry[i] = c->entry[--c->entry_count];
                 return true;
@@ -187,7 +188,8 @@ void cn_on_executed(cn_consensus *c, const cn_digest *digest, bool valid)
         return;
     e->exec = valid ? EXEC_VALID : EXEC_INVALID;
     if (!valid && cn_notarized_elsewhere(c, digest)) /* R2 */
-        cn_stop(c, "a quorum notarized a block that does not execute here: this node has diverged; compare carnet fsck with another node");
+        cn_stop(c, "a quorum notarized a block that does not execute here: this node has diverged; compare carnet fsck "
+                   "with another node");
     slot *s = cn_slot_find(c, c->view);
     if (!valid && s && s->has_proposal && cn_digest_eq(&s->proposed, digest))
         s->invalid = true;

@@ -52,7 +52,8 @@ typedef struct cn_consensus_config {
     /* starting point: the newest final block, its view, and the newest final checkpoint at or below it */
     cn_block final_block;
     uint64_t final_view;
-    const cn_certificate *final_certificate; /* its finalization; NULL for genesis only: peers that miss it are served */
+    const cn_certificate
+        *final_certificate; /* its finalization; NULL for genesis only: peers that miss it are served */
     uint64_t checkpoint_time_ms, checkpoint_log_size;
     /* what the safety journal held */
     uint64_t floor_view;
@@ -118,7 +119,7 @@ typedef struct cn_action {
     bool has_row, store_body, want_statements;
     uint64_t token, view, time_ms;
     cn_digest parent;
-    const cn_block *block; /* valid until the next step */
+    const cn_block *block;   /* valid until the next step */
     const cn_block **blocks; /* the array is owned by the action list, the blocks are valid until the next step */
     size_t count;
     const char *reason;

@@ -30,7 +30,7 @@ typedef struct slot {
     uint64_t view;
     tally *votes[KINDS]; /* NULL until the first vote, and again behind the window */
     cn_certificate *cert[KINDS];
-    cn_sign_row row;      /* what this node has signed, as the safety table has it */
+    cn_sign_row row; /* what this node has signed, as the safety table has it */
     bool has_proposal, invalid, equivocated;
     cn_digest proposed;
     uint64_t proposal_ms, notarized_ms;
@@ -45,9 +45,9 @@ typedef struct entry {
     uint64_t view;  /* of the proposal or certificate that named it; 0 unknown */
     exec_state exec;
     bool durable;
-    uint64_t store_token; /* the body is durable when this token is; 0: not asked for */
+    uint64_t store_token;                             /* the body is durable when this token is; 0: not asked for */
     uint64_t checkpoint_time_ms, checkpoint_log_size; /* of the newest checkpoint in its ancestry, itself included */
-    uint64_t outstanding; /* blocks from the final one to here */
+    uint64_t outstanding;                             /* blocks from the final one to here */
 } entry;
 
 typedef struct want { /* a block to fetch */
@@ -99,7 +99,7 @@ struct cn_consensus {
     uint64_t resent_ms, sync_ms;
     bool sync_wanted;
     uint64_t nullified_views, equivocations, bad_messages;
-    entry **dropped;         /* entries that actions may still point at; freed at the next step */
+    entry **dropped; /* entries that actions may still point at; freed at the next step */
     size_t dropped_count, dropped_cap;
 };
 

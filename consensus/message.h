@@ -31,7 +31,8 @@ typedef struct cn_proposal {
     size_t record_count;
     cn_digest *record; /* owned */
     size_t evidence_count;
-    cn_certificate *evidence; /* owned; the parent's (absent at view 1 and over the final tip of a start), then nullifications */
+    cn_certificate
+        *evidence; /* owned; the parent's (absent at view 1 and over the final tip of a start), then nullifications */
     cn_signature vote, signature;
     cn_digest signed_digest; /* what signature signs */
 } cn_proposal;
@@ -45,7 +46,8 @@ bool cn_cert_request_read(const uint8_t *p, size_t n, uint64_t *epoch, uint64_t 
 /* Everything but the last signature; the digest to sign is T("carnet/proposal", network | bytes so far). */
 void cn_proposal_write_unsigned(const cn_proposal *p, cn_buf *out);
 cn_digest cn_proposal_digest(const cn_digest *network, const void *p, size_t n);
-bool cn_proposal_read(const cn_digest *network, const uint8_t *p, size_t n, cn_proposal *ret); /* ret is to be cleared */
+bool cn_proposal_read(const cn_digest *network, const uint8_t *p, size_t n,
+                      cn_proposal *ret); /* ret is to be cleared */
 void cn_proposal_clear(cn_proposal *p);
 /* 0 when the bytes are no message of version 1. */
 uint8_t cn_message_kind_of(const uint8_t *p, size_t n);

@@ -121,8 +121,12 @@ void cn_send_proposal(cn_consensus *c, slot *s, const cn_signature *vote)
     entry *e = cn_entry_find(c, &s->row.block), *tip = cn_choose_parent(c, s->view, &parent_view);
     if (!e || !tip || !cn_digest_eq(&e->block.header.parent, &tip->block.digest))
         return;
-    cn_proposal p = {.epoch = c->cfg.epoch, .view = s->view, .parent_view = parent_view, .header = e->block.header,
-                     .record_count = e->block.record_count, .record = (cn_digest *)(uintptr_t)e->block.record,
+    cn_proposal p = {.epoch = c->cfg.epoch,
+                     .view = s->view,
+                     .parent_view = parent_view,
+                     .header = e->block.header,
+                     .record_count = e->block.record_count,
+                     .record = (cn_digest *)(uintptr_t)e->block.record,
                      .vote = *vote};
     cn_header_encode(&p.header, p.header_bytes);
     p.evidence = cn_alloc(CN_MAX_PROPOSAL_EVIDENCE * sizeof *p.evidence);

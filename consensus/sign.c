@@ -55,7 +55,8 @@ static void release(cn_consensus *c, uint8_t kind, uint64_t view, const cn_diges
 {
     slot *s = cn_slot(c, view);
     CN_ASSERT(row_covers(&s->row, kind, block) || CN_MUTATION("notarize-twice"));
-    cn_vote vote = {.kind = kind, .epoch = c->cfg.epoch, .view = view, .block = *block, .signer = (uint16_t)c->cfg.self};
+    cn_vote vote = {
+        .kind = kind, .epoch = c->cfg.epoch, .view = view, .block = *block, .signer = (uint16_t)c->cfg.self};
     cn_digest digest = cn_vote_digest(&c->cfg.network, vote.epoch, kind, view, block);
     c->cfg.crypto.sign(c->cfg.crypto.ctx, &digest, &vote.signature);
     if (kind == CN_NOTARIZE && cn_leader(c, view) == c->cfg.self && view == c->view)

@@ -154,8 +154,8 @@ static uint64_t view_deadline(const cn_consensus *c)
 static bool unfinished(const cn_consensus *c)
 {
     const slot *s = cn_slot_find(c, c->view);
-    return c->entry_count > 1 || c->want_count > 0 || (s && (s->row.notarized || s->row.nullified || s->has_proposal)) ||
-           (c->view > c->final_view + 1);
+    return c->entry_count > 1 || c->want_count > 0 ||
+           (s && (s->row.notarized || s->row.nullified || s->has_proposal)) || (c->view > c->final_view + 1);
 }
 
 /* When the leader itself has something to do. */

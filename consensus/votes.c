@@ -99,7 +99,8 @@ static void on_notarization(cn_consensus *c, slot *s)
     else if (e->view < s->view)
         e->view = s->view;
     if (e && e->exec == EXEC_INVALID)
-        cn_stop(c, "a quorum notarized a block that does not execute here: this node has diverged; compare carnet fsck with another node");
+        cn_stop(c, "a quorum notarized a block that does not execute here: this node has diverged; compare carnet fsck "
+                   "with another node");
 }
 
 static void on_finalization(cn_consensus *c, slot *s)
@@ -150,7 +151,8 @@ void cn_add_certificate(cn_consensus *c, const cn_certificate *cert, bool verifi
 static void make_certificate(cn_consensus *c, slot *s, uint8_t kind, const cn_digest *block)
 {
     const tally *t = s->votes[kind - 1];
-    cn_certificate cert = {.kind = kind, .epoch = c->cfg.epoch, .view = s->view, .block = *block, .n = (uint8_t)c->cfg.n};
+    cn_certificate cert = {
+        .kind = kind, .epoch = c->cfg.epoch, .view = s->view, .block = *block, .n = (uint8_t)c->cfg.n};
     unsigned need = CN_MUTATION("quorum-minus-one") ? c->quorum - 1 : c->quorum;
     if (CN_MUTATION("count-arrivals")) { /* as many signatures as there are; the rest is claimed */
         for (unsigned i = 0; i < c->cfg.n && cert.signature_count < need; i++)
@@ -197,8 +199,12 @@ static bool stored_vote(const cn_consensus *c, const slot *s, uint8_t kind, unsi
     const tally *t = s->votes[kind - 1];
     if (!t || !(t->seen >> signer & 1))
         return false;
-    *ret = (cn_vote){.kind = kind, .epoch = c->cfg.epoch, .view = s->view, .block = t->block[signer],
-                     .signer = (uint16_t)signer, .signature = t->signature[signer]};
+    *ret = (cn_vote){.kind = kind,
+                     .epoch = c->cfg.epoch,
+                     .view = s->view,
+                     .block = t->block[signer],
+                     .signer = (uint16_t)signer,
+                     .signature = t->signature[signer]};
     return true;
 }
 
@@ -219,7 +225,8 @@ static void check_own(cn_consensus *c, const slot *s, const cn_vote *vote)
                                              : row->finalized && cn_digest_eq(&row->block, &vote->block);
     if (!known && vote->view > c->floor_view && !CN_MUTATION("votes-not-durable") && !CN_MUTATION("notarize-twice") &&
         !CN_MUTATION("floor-falls"))
-        cn_stop(c, "a valid vote of this node is not in its safety table: another process votes with this key, or the table was restored");
+        cn_stop(c, "a valid vote of this node is not in its safety table: another process votes with this key, or the "
+                   "table was restored");
 }
 
 static void reply_with_certificates(cn_consensus *c, unsigned from, uint64_t view)
@@ -279,7 +286,8 @@ void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from)
     if (own && !ours)
         check_own(c, s, vote);
     cn_vote first;
-    if (seen && !cn_digest_eq(&t->block[vote->signer], &vote->block) && stored_vote(c, s, vote->kind, vote->signer, &first)) {
+    if (seen && !cn_digest_eq(&t->block[vote->signer], &vote->block) &&
+        stored_vote(c, s, vote->kind, vote->signer, &first)) {
         emit_evidence(c, &first, vote);
         if (vote->signer == cn_leader(c, vote->view))
             s->equivocated = true;
@@ -358,7 +366,8 @@ static void resend_vote(cn_consensus *c, const slot *s, uint8_t kind)
     cn_emit_send(c, CN_TO_ALL, &bytes);
 }
 
-/* Certificates of later views show that this node missed some; a leader that cannot prove its ancestry misses some too. */
+/* Certificates of later views show that this node missed some; a leader that cannot prove its ancestry misses some too.
+ */
 static void request_missing(cn_consensus *c)
 {
     uint64_t parent_view = 0, first = c->final_view + 1, last = 0;

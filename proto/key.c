@@ -113,8 +113,7 @@ static bool p256_sign(const cn_secret_key *key, const cn_digest *digest, cn_sign
     unsigned char der[80];
     size_t der_len = sizeof der;
     ECDSA_SIG *sig = NULL;
-    bool ok = ctx && EVP_PKEY_sign_init(ctx) == 1 &&
-              EVP_PKEY_sign(ctx, der, &der_len, digest->b, CN_DIGEST_LEN) == 1;
+    bool ok = ctx && EVP_PKEY_sign_init(ctx) == 1 && EVP_PKEY_sign(ctx, der, &der_len, digest->b, CN_DIGEST_LEN) == 1;
     if (ok) {
         const unsigned char *p = der;
         sig = d2i_ECDSA_SIG(NULL, &p, (long)der_len);
@@ -170,8 +169,8 @@ static bool p256_verify(const cn_public_key *key, const cn_digest *digest, const
     size_t der_len = der_signature(signature, der);
     EVP_PKEY *pkey = p256_key(key->b, NULL);
     EVP_PKEY_CTX *ctx = pkey ? EVP_PKEY_CTX_new(pkey, NULL) : NULL;
-    bool ok = ctx && EVP_PKEY_verify_init(ctx) == 1 &&
-              EVP_PKEY_verify(ctx, der, der_len, digest->b, CN_DIGEST_LEN) == 1;
+    bool ok =
+        ctx && EVP_PKEY_verify_init(ctx) == 1 && EVP_PKEY_verify(ctx, der, der_len, digest->b, CN_DIGEST_LEN) == 1;
     EVP_PKEY_CTX_free(ctx);
     EVP_PKEY_free(pkey);
     return ok;
@@ -267,7 +266,8 @@ cn_status cn_secret_key_generate(uint8_t type, cn_secret_key *ret, cn_err *err)
     pthread_once(&once, set_up);
     if (cn_public_key_len(type) == 0)
         return cn_fail(err, CN_INVALID, "key.type", "key type %u is not known; use 1, 2 or 3", type);
-    for (int tries = 0; tries < 4 && st != CN_OK; tries++) { /* a draw beyond the order is rarer than a hardware fault */
+    for (int tries = 0; tries < 4 && st != CN_OK;
+         tries++) { /* a draw beyond the order is rarer than a hardware fault */
         randombytes_buf(secret, sizeof secret);
         st = cn_secret_key_from_bytes(type, secret, ret, err);
     }

@@ -71,7 +71,8 @@ cn_status cn_key_file_parse(const char *text, size_t n, cn_key_file *ret, cn_err
     if (!take_line(&p, end, "purpose", f.purpose, sizeof f.purpose) || !known_purpose(f.purpose))
         return cn_fail(err, CN_INVALID, "purpose",
                        "line 2 must be \"purpose: \" with vote, receipt, cosignature, log, channel, capture or device");
-    if (!take_line(&p, end, "type", type, sizeof type) || !take_line(&p, end, "public", public_hex, sizeof public_hex) ||
+    if (!take_line(&p, end, "type", type, sizeof type) ||
+        !take_line(&p, end, "public", public_hex, sizeof public_hex) ||
         !take_line(&p, end, "secret", secret_hex, sizeof secret_hex))
         return cn_fail(err, CN_INVALID, "key file", "lines 3 to 5 must be type, public and secret");
     cn_status st = parse_pair(&f, type, public_hex, secret_hex, err);

@@ -165,8 +165,7 @@ bool cn_vote_verify(const cn_vote_keys *keys, unsigned signer, const cn_digest *
 {
     secp256k1_ecdsa_signature parsed;
     /* high-s parses but does not verify: libsecp256k1 accepts only the normalised form */
-    return signer < keys->n &&
-           secp256k1_ecdsa_signature_parse_compact(secp256k1_context_static, &parsed, signature) &&
+    return signer < keys->n && secp256k1_ecdsa_signature_parse_compact(secp256k1_context_static, &parsed, signature) &&
            secp256k1_ecdsa_verify(secp256k1_context_static, &parsed, vote_digest->b, &keys->key[signer]);
 }
 
@@ -240,8 +239,8 @@ cn_status cn_certificate_verify(const cn_certificate *c, const cn_digest *networ
         if (!bit(c, i))
             continue;
         if (next == c->signature_count || !cn_vote_verify(keys, i, &digest, c->signature[next].b))
-            return cn_fail(err, CN_BAD_SIGNATURE, "certificate.signatures", "the signature of validator %u is not valid",
-                           i);
+            return cn_fail(err, CN_BAD_SIGNATURE, "certificate.signatures",
+                           "the signature of validator %u is not valid", i);
         next++;
     }
     if (next != c->signature_count)

@@ -59,7 +59,8 @@ static cn_status read_items(cn_reader *r, owned_statement *o, cn_err *err)
         char field[32];
         snprintf(field, sizeof field, "items[%zu]", s->item_count);
         if (!cn_reader_ok(r))
-            return cn_fail(err, CN_INVALID, field, "the bytes are not field 3 of a SignedStatement in its canonical form");
+            return cn_fail(err, CN_INVALID, field,
+                           "the bytes are not field 3 of a SignedStatement in its canonical form");
         if (item.n > CN_MAX_ITEM_BYTES)
             return cn_fail(err, CN_TOO_LARGE, field, "%zu bytes, an item has at most %u", item.n, CN_MAX_ITEM_BYTES);
         if (item.n <= ITEM_HEAD)

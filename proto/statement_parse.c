@@ -12,7 +12,8 @@
 static cn_status no_unknown(const ProtobufCMessage *m, const char *field, cn_err *err)
 {
     if (m->n_unknown_fields)
-        return cn_fail(err, CN_INVALID, field, "holds field %u, which version 1 does not know", m->unknown_fields[0].tag);
+        return cn_fail(err, CN_INVALID, field, "holds field %u, which version 1 does not know",
+                       m->unknown_fields[0].tag);
     return CN_OK;
 }
 
@@ -340,7 +341,8 @@ cn_status cn_body_parse(const void *p, size_t n, cn_arena *arena, cn_body *ret, 
     memset(ret, 0, sizeof *ret);
     cn_status st = parse_message(m, arena, ret, err);
     if (st == CN_OK && !repacks(m, p, n, arena))
-        st = cn_fail(err, CN_NOT_CANONICAL, "body",
-                     "the bytes are not the canonical protobuf encoding (ascending fields, minimal varints, no defaults)");
+        st = cn_fail(
+            err, CN_NOT_CANONICAL, "body",
+            "the bytes are not the canonical protobuf encoding (ascending fields, minimal varints, no defaults)");
     return st;
 }

@@ -136,7 +136,8 @@ static void spelled(const char *key, char *out, size_t cap, bool environment)
 {
     size_t n = (size_t)snprintf(out, cap, environment ? "CARNET_" : "--");
     for (; *key && n + 1 < cap; key++)
-        out[n++] = environment ? (char)(*key == '.' ? '_' : toupper((unsigned char)*key)) : (*key == '.' || *key == '_' ? '-' : *key);
+        out[n++] = environment ? (char)(*key == '.' ? '_' : toupper((unsigned char)*key))
+                               : (*key == '.' || *key == '_' ? '-' : *key);
     out[n] = '\0';
 }
 

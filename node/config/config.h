@@ -1,5 +1,6 @@
-/* The node's configuration: one INI-like file; each key is also an environment variable (CARNET_ and the key in capitals
- * with _ for .) and a flag (-- and the key with - for . and _). Flags beat the environment, which beats the file. */
+/* The node's configuration: one INI-like file; each key is also an environment variable (CARNET_ and the key in
+ * capitals with _ for .) and a flag (-- and the key with - for . and _). Flags beat the environment, which beats the
+ * file. */
 #ifndef CARNET_NODE_CONFIG_CONFIG_H
 #define CARNET_NODE_CONFIG_CONFIG_H
 

@@ -13,7 +13,8 @@
     X("data.map_bytes", map_bytes, NUMBER, "1099511627776", 1048576, 17592186044416, "address space for the ledger")   \
     X("peer.listen", peer_listen, TEXT, "127.0.0.1:7000", 0, 0, "host:port for peers")                                 \
     X("peer.addresses", peers, TEXT, "", 0, 0, "name=host:port of the other members, separated by commas")             \
-    X("peer.queue_bytes", peer_queue_bytes, NUMBER, "67108864", 4194304, 1073741824, "bytes that may wait for one peer") \
+    X("peer.queue_bytes", peer_queue_bytes, NUMBER, "67108864", 4194304, 1073741824,                                   \
+      "bytes that may wait for one peer")                                                                              \
     X("api.listen", api_listen, TEXT, "127.0.0.1:8080", 0, 0, "loopback address:port of the HTTP API")                 \
     X("mempool.bytes", mempool_bytes, NUMBER, "67108864", 1048576, 4294967296, "bytes of statements that may wait")    \
     X("workers", workers, NUMBER, "2", 1, 64, "threads that verify signatures")                                        \

@@ -127,7 +127,8 @@ static cn_status stored_subject(const cn_ledger *l, const cn_digest *tag, cn_sub
     if (!cn_frontier_read(&r, &ret->frontier) || !cn_reader_done(&r) ||
         cn_snapshot_state(l->snap, &key, value, &n, NULL) != CN_OK || !cn_state_subject_decode(value, n, &record) ||
         record.count != ret->frontier.size)
-        return cn_fail(err, CN_CORRUPT, "side", "frontier and completeness record of a subject disagree; run carnet fsck");
+        return cn_fail(err, CN_CORRUPT, "side",
+                       "frontier and completeness record of a subject disagree; run carnet fsck");
     ret->first_height = record.first_height;
     ret->last_height = record.last_height;
     ret->last_id = record.last_id;
@@ -176,8 +177,11 @@ cn_status cn_block_make_map(cn_ledger_block *b, cn_map **ret, cn_err *err)
     cn_map *base = NULL;
     changes_since(b, &all, &base);
     for (const cn_subject_state *s = all.subjects; s; s = s->hh.next) {
-        cn_state_subject record = {.count = s->frontier.size, .root = cn_frontier_root(&s->frontier),
-                                   .first_height = s->first_height, .last_height = s->last_height, .last_id = s->last_id};
+        cn_state_subject record = {.count = s->frontier.size,
+                                   .root = cn_frontier_root(&s->frontier),
+                                   .first_height = s->first_height,
+                                   .last_height = s->last_height,
+                                   .last_id = s->last_id};
         uint8_t value[CN_STATE_SUBJECT_LEN];
         cn_state_key key = cn_state_key_of(b->ledger->genesis->subject_salt, CN_STATE_SUBJECT, s->tag.b, CN_DIGEST_LEN);
         cn_overlay_put(&all, &key, value, cn_state_subject_encode(&record, value));

@@ -68,12 +68,14 @@ cn_ledger_block *cn_block_child(cn_ledger *l, cn_ledger_block *parent);
 void cn_block_add_statement(cn_ledger_block *b, cn_stmt *stmt);
 void cn_block_add_row(cn_ledger_block *b, const cn_subject_row *row);
 /* State as the block sees it: its own overlay, its ancestors', the base, the map. False: absent. */
-bool cn_block_get(const cn_ledger_block *b, const cn_state_key *key, uint8_t value[CN_STATE_VALUE_MAX], size_t *ret_len);
+bool cn_block_get(const cn_ledger_block *b, const cn_state_key *key, uint8_t value[CN_STATE_VALUE_MAX],
+                  size_t *ret_len);
 cn_status cn_block_subject(const cn_ledger_block *b, const cn_digest *tag, cn_subject_state *ret, cn_err *err);
 /* The map after everything up to and including b; the changes since the newest checkpoint in its ancestry. */
 cn_status cn_block_make_map(cn_ledger_block *b, cn_map **ret, cn_err *err);
 /* Side rows of a checkpoint: the frontiers of the subjects touched since the one before. */
-cn_status cn_block_side(const cn_ledger_block *b, cn_side_change **ret, size_t *ret_count, cn_buf *storage, cn_err *err);
+cn_status cn_block_side(const cn_ledger_block *b, cn_side_change **ret, size_t *ret_count, cn_buf *storage,
+                        cn_err *err);
 
 /* ---- rules.c ---- */
 /* Checks a statement at its place in b and, when it holds, writes its changes and rows into b. */

@@ -27,8 +27,8 @@ static void genesis_state(const cn_genesis *g, cn_overlay *o)
         memcpy(member.name, m->name, sizeof member.name);
         memcpy(member.channel_key, m->channel_key, sizeof member.channel_key);
         put_state(o, g, CN_STATE_MEMBER, m->id.b, CN_DIGEST_LEN, value, cn_state_member_encode(&member, value));
-        cn_state_device_key key = {.key = m->capture_key, .purpose = CN_PURPOSE_CAPTURE, .status = CN_KEY_ACTIVE,
-                                   .owner = m->id};
+        cn_state_device_key key = {
+            .key = m->capture_key, .purpose = CN_PURPOSE_CAPTURE, .status = CN_KEY_ACTIVE, .owner = m->id};
         cn_digest id = cn_key_id(&m->capture_key);
         put_state(o, g, CN_STATE_KEY, id.b, CN_DIGEST_LEN, value, cn_state_key_encode(&key, value));
     }
@@ -37,8 +37,13 @@ static void genesis_state(const cn_genesis *g, cn_overlay *o)
 /* Block 0 (ledger.md, Genesis): epoch 0, height 0, parent and set zeros, the next set is G's. */
 static cn_header genesis_header(const cn_genesis *g, const cn_frontier *log, const cn_digest *state_root)
 {
-    return (cn_header){.version = CN_PROTOCOL_VERSION, .kind = CN_BLOCK_CLOSING, .time_ms = g->time_ms, .log_size = 2,
-                       .log_root = cn_frontier_root(log), .state_root = *state_root, .body = cn_body_digest(NULL, 0),
+    return (cn_header){.version = CN_PROTOCOL_VERSION,
+                       .kind = CN_BLOCK_CLOSING,
+                       .time_ms = g->time_ms,
+                       .log_size = 2,
+                       .log_root = cn_frontier_root(log),
+                       .state_root = *state_root,
+                       .body = cn_body_digest(NULL, 0),
                        .next_set = g->set_digest};
 }
 
@@ -100,9 +105,15 @@ static bool checkpoint_due(const cn_ledger_block *parent, uint64_t time_ms)
 static cn_header child_header(const cn_ledger_block *parent, uint8_t kind, uint64_t time_ms)
 {
     const cn_genesis *g = parent->ledger->genesis;
-    return (cn_header){.version = CN_PROTOCOL_VERSION, .kind = kind, .epoch = 1, .height = parent->header.height + 1,
-                       .time_ms = time_ms, .parent = parent->digest, .state_root = parent->header.state_root,
-                       .set = g->set_digest, .next_set = g->set_digest};
+    return (cn_header){.version = CN_PROTOCOL_VERSION,
+                       .kind = kind,
+                       .epoch = 1,
+                       .height = parent->header.height + 1,
+                       .time_ms = time_ms,
+                       .parent = parent->digest,
+                       .state_root = parent->header.state_root,
+                       .set = g->set_digest,
+                       .next_set = g->set_digest};
 }
 
 /* After its statements: roots, body digest, digest. */
@@ -132,7 +143,8 @@ static cn_status check_place(const cn_ledger_block *parent, const cn_header *h, 
 {
     cn_header expected = child_header(parent, count ? CN_BLOCK_NORMAL : CN_BLOCK_CHECKPOINT, h->time_ms);
     if (h->kind != expected.kind)
-        return cn_fail(err, CN_INVALID, "header.kind", "a block with statements is normal, one without is a checkpoint");
+        return cn_fail(err, CN_INVALID, "header.kind",
+                       "a block with statements is normal, one without is a checkpoint");
     if (h->time_ms <= parent->header.time_ms)
         return cn_fail(err, CN_INVALID, "header.time_ms", "is not after the parent's (R13)");
     if (count && checkpoint_due(parent, h->time_ms))
@@ -170,16 +182,16 @@ cn_status cn_ledger_execute(cn_ledger *l, cn_ledger_block *parent, const cn_head
     return st;
 }
 
-cn_status cn_ledger_build(cn_ledger *l, cn_ledger_block *parent, uint64_t time_ms, cn_stmt *(*next)(void *ctx), void *ctx,
-                          const cn_build_limits *limits, cn_ledger_block **ret, cn_err *err)
+cn_status cn_ledger_build(cn_ledger *l, cn_ledger_block *parent, uint64_t time_ms, cn_stmt *(*next)(void *ctx),
+                          void *ctx, const cn_build_limits *limits, cn_ledger_block **ret, cn_err *err)
 {
     cn_ledger_block *b = cn_block_child(l, parent);
     b->header = child_header(parent, next ? CN_BLOCK_NORMAL : CN_BLOCK_CHECKPOINT, time_ms);
     cn_status st = CN_OK;
     if (next && checkpoint_due(parent, time_ms))
         st = cn_fail(err, CN_NOT_FOUND, "block", "a checkpoint is due");
-    size_t bytes = limits->max_bytes < l->genesis->parameters.block_bytes ? limits->max_bytes
-                                                                          : l->genesis->parameters.block_bytes;
+    size_t bytes =
+        limits->max_bytes < l->genesis->parameters.block_bytes ? limits->max_bytes : l->genesis->parameters.block_bytes;
     for (cn_stmt *stmt; st == CN_OK && next && b->count < limits->max_statements && (stmt = next(ctx));) {
         if (b->bytes + stmt->s->whole.n > bytes)
             break;
@@ -226,8 +238,12 @@ static cn_status plan_block(commit_plan *plan, size_t i, cn_ledger_block *b, cn_
     for (size_t k = 0; k < b->count; k++)
         commit_statement(b->stmt[k], &plan->statement[i][k]);
     cn_buf_init(&plan->storage[i], SIZE_MAX / 2);
-    plan->block[i] = (cn_commit_block){.header = b->header, .digest = b->digest, .statement_count = b->count,
-                                       .statement = plan->statement[i], .row_count = b->row_count, .row = b->row,
+    plan->block[i] = (cn_commit_block){.header = b->header,
+                                       .digest = b->digest,
+                                       .statement_count = b->count,
+                                       .statement = plan->statement[i],
+                                       .row_count = b->row_count,
+                                       .row = b->row,
                                        .map = b->map};
     if (!b->map)
         return CN_OK;
@@ -276,7 +292,8 @@ static cn_status renew_snapshot(cn_ledger *l, cn_err *err)
     return cn_snapshot_open(l->store, &l->snap, err);
 }
 
-cn_status cn_ledger_finalize(cn_ledger *l, cn_ledger_block *const *blocks, size_t count, cn_span certificate, cn_err *err)
+cn_status cn_ledger_finalize(cn_ledger *l, cn_ledger_block *const *blocks, size_t count, cn_span certificate,
+                             cn_err *err)
 {
     commit_plan plan = {.count = count,
                         .block = calloc(count, sizeof(cn_commit_block)),

@@ -25,7 +25,7 @@ cn_ledger_block *cn_ledger_tip(cn_ledger *l); /* the newest final block; borrowe
 const cn_header *cn_ledger_block_header(const cn_ledger_block *b);
 const cn_digest *cn_ledger_block_digest(const cn_ledger_block *b);
 size_t cn_ledger_block_count(const cn_ledger_block *b);
-cn_stmt *cn_ledger_block_statement(const cn_ledger_block *b, size_t i); /* borrowed */
+cn_stmt *cn_ledger_block_statement(const cn_ledger_block *b, size_t i);  /* borrowed */
 const cn_ledger_block *cn_ledger_block_parent(const cn_ledger_block *b); /* NULL behind the final tip */
 /* The newest checkpoint in the ancestry, the block itself included. */
 void cn_ledger_block_checkpoint(const cn_ledger_block *b, uint64_t *ret_time_ms, uint64_t *ret_log_size);
@@ -42,11 +42,12 @@ typedef struct cn_build_limits {
 } cn_build_limits;
 /* Builds a block of the candidates that execute, in order; next gives them one by one (NULL ends; borrowed). Without
  * candidates (next NULL) it is a checkpoint. CN_NOT_FOUND: no candidate executes. */
-cn_status cn_ledger_build(cn_ledger *l, cn_ledger_block *parent, uint64_t time_ms, cn_stmt *(*next)(void *ctx), void *ctx,
-                          const cn_build_limits *limits, cn_ledger_block **ret, cn_err *err);
+cn_status cn_ledger_build(cn_ledger *l, cn_ledger_block *parent, uint64_t time_ms, cn_stmt *(*next)(void *ctx),
+                          void *ctx, const cn_build_limits *limits, cn_ledger_block **ret, cn_err *err);
 
 /* Makes blocks final, in order, in one synced transaction; certificate proves the last. */
-cn_status cn_ledger_finalize(cn_ledger *l, cn_ledger_block *const *blocks, size_t count, cn_span certificate, cn_err *err);
+cn_status cn_ledger_finalize(cn_ledger *l, cn_ledger_block *const *blocks, size_t count, cn_span certificate,
+                             cn_err *err);
 
 /* ---- reading state at a block (NULL: the final tip) ---- */
 bool cn_ledger_key(cn_ledger *l, const cn_ledger_block *at, const cn_digest *key_id, cn_state_device_key *ret);

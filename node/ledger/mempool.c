@@ -138,8 +138,8 @@ static cn_status place(key_chain *chain, entry *e, cn_err *err)
     while (after && after->stmt->s->body.sequence > sequence)
         after = after == chain->head ? NULL : after->key_prev;
     if (after && after->stmt->s->body.sequence == sequence)
-        return cn_fail(err, CN_CONFLICT, "body.sequence", "another statement with sequence %llu of this key waits already",
-                       (unsigned long long)sequence);
+        return cn_fail(err, CN_CONFLICT, "body.sequence",
+                       "another statement with sequence %llu of this key waits already", (unsigned long long)sequence);
     if (after && after->stmt->s->body.sequence + 1 == sequence && !cn_digest_eq(&after->id, &e->stmt->s->body.previous))
         return cn_fail(err, CN_BROKEN_CHAIN, "body.previous", "is not the id of the key's statement %llu, which waits",
                        (unsigned long long)sequence - 1);

@@ -142,7 +142,8 @@ static cn_status check_signer(apply *a, cn_err *err)
     if (!get_key(a->b, &body->key_id, &a->key) || (a->key.registered != 0 && a->key.registered >= a->index))
         return cn_fail(err, CN_UNKNOWN_KEY, "body.key_id", "no member has registered key %s",
                        cn_digest_hex(&body->key_id).s);
-    if (a->key.status != CN_KEY_ACTIVE && !(a->key.status == CN_KEY_REVOKED && is_salvaged(a->b, &body->key_id, &a->s->id)))
+    if (a->key.status != CN_KEY_ACTIVE &&
+        !(a->key.status == CN_KEY_REVOKED && is_salvaged(a->b, &body->key_id, &a->s->id)))
         return cn_fail(err, CN_KEY_NOT_ACTIVE, "body.key_id", "the key was %s at log index %llu",
                        a->key.status == CN_KEY_REVOKED ? "revoked" : "replaced", (unsigned long long)a->key.ended);
     if (body->sequence != a->key.last_sequence + 1)
@@ -183,8 +184,11 @@ static cn_status make_key(apply *a, const cn_key_register *reg, const cn_digest 
     if (!cn_verify(&reg->key, &digest, reg->possession.b))
         return cn_fail(err, CN_BAD_SIGNATURE, "registry_change.key.possession",
                        "the new key has not signed T(\"carnet/possession\", network | owner | key id)");
-    cn_state_device_key key = {.key = reg->key, .purpose = (uint8_t)reg->purpose, .status = CN_KEY_ACTIVE,
-                               .owner = *owner, .registered = a->index};
+    cn_state_device_key key = {.key = reg->key,
+                               .purpose = (uint8_t)reg->purpose,
+                               .status = CN_KEY_ACTIVE,
+                               .owner = *owner,
+                               .registered = a->index};
     put_key(a, &id, &key);
     about_key(a, &id);
     *ret_id = id;
@@ -238,7 +242,8 @@ static cn_status key_rotate(apply *a, const cn_registry_change *c, cn_err *err)
     if (st == CN_OK && target.status != CN_KEY_ACTIVE)
         st = cn_fail(err, CN_KEY_NOT_ACTIVE, "registry_change.key_id", "the key has ended already");
     if (st == CN_OK && c->new_key.purpose != target.purpose)
-        st = cn_fail(err, CN_INVALID, "registry_change.key.purpose", "a replacement has the purpose of the key it replaces");
+        st = cn_fail(err, CN_INVALID, "registry_change.key.purpose",
+                     "a replacement has the purpose of the key it replaces");
     if (st == CN_OK)
         st = make_key(a, &c->new_key, &target.owner, &id, err);
     if (st != CN_OK)
@@ -254,7 +259,8 @@ static cn_status owner_or_registrar(const apply *a, const cn_state_device_key *t
 {
     cn_status st = need_capture(a, err);
     if (st == CN_OK && !cn_digest_eq(&target->owner, &a->key.owner) && !is_registrar(a))
-        st = cn_fail(err, CN_DENIED, "registry_change.key_id", "the key belongs to another member, and the signer is no registrar");
+        st = cn_fail(err, CN_DENIED, "registry_change.key_id",
+                     "the key belongs to another member, and the signer is no registrar");
     return st;
 }
 
@@ -267,8 +273,8 @@ static cn_status key_revoke(apply *a, const cn_registry_change *c, cn_err *err)
     if (st == CN_OK && target.status != CN_KEY_ACTIVE)
         st = cn_fail(err, CN_KEY_NOT_ACTIVE, "registry_change.key_id", "the key has ended already");
     if (st == CN_OK && c->sequence > target.last_sequence)
-        st = cn_fail(err, CN_INVALID, "registry_change.key_revoke.last_good", "the key's last recorded statement is %llu",
-                     (unsigned long long)target.last_sequence);
+        st = cn_fail(err, CN_INVALID, "registry_change.key_revoke.last_good",
+                     "the key's last recorded statement is %llu", (unsigned long long)target.last_sequence);
     if (st != CN_OK)
         return st;
     target.status = CN_KEY_REVOKED;
@@ -282,7 +288,8 @@ static cn_status key_gap(apply *a, const cn_registry_change *c, cn_err *err)
 {
     cn_state_device_key target;
     if (cn_digest_eq(&c->key_id, &a->key_id))
-        return cn_fail(err, CN_DENIED, "registry_change.key_id", "a gap is declared by another key of the owner, or by a registrar");
+        return cn_fail(err, CN_DENIED, "registry_change.key_id",
+                       "a gap is declared by another key of the owner, or by a registrar");
     cn_status st = target_key(a, c, &target, err);
     if (st == CN_OK)
         st = owner_or_registrar(a, &target, err);
@@ -466,10 +473,14 @@ static cn_status write_rows(apply *a, cn_err *err)
         st = cn_block_subject(a->b, &a->subjects[i].tag, &states[i], err);
     for (size_t i = 0; i < a->subject_count && st == CN_OK; i++) {
         cn_subject_state *s = &states[i];
-        cn_subject_row row = {.tag = s->tag, .position = s->frontier.size, .first_ms = a->subjects[i].first_ms,
+        cn_subject_row row = {.tag = s->tag,
+                              .position = s->frontier.size,
+                              .first_ms = a->subjects[i].first_ms,
                               .last_ms = a->subjects[i].last_ms,
-                              .leaf = {.record = a->s->record_digest, .log_index = a->index,
-                                       .height = a->b->header.height, .time_ms = a->b->header.time_ms}};
+                              .leaf = {.record = a->s->record_digest,
+                                       .log_index = a->index,
+                                       .height = a->b->header.height,
+                                       .time_ms = a->b->header.time_ms}};
         uint8_t leaf[CN_SUBJECT_LEAF_LEN];
         cn_subject_leaf_encode(&row.leaf, leaf);
         cn_digest hash = cn_leaf_hash(leaf, sizeof leaf);

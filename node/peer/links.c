@@ -450,7 +450,8 @@ static void *write_loop(void *arg)
             }
             last = c;
         }
-        if (rest == NULL && n + MESSAGE_HEAD + 8 <= PLAIN_MAX && now_us(CLOCK_MONOTONIC) >= pinged_us + PING_MS * 1000u) {
+        if (rest == NULL && n + MESSAGE_HEAD + 8 <= PLAIN_MAX &&
+            now_us(CLOCK_MONOTONIC) >= pinged_us + PING_MS * 1000u) {
             n += ping(p, plain + n);
             pinged_us = now_us(CLOCK_MONOTONIC);
         }
@@ -631,8 +632,9 @@ static cn_status listen_on(cn_links *links, const char *address, cn_err *err)
     if (rc == 0)
         rc = nng_aio_alloc(&links->accept_aio, NULL, NULL);
     if (rc != 0)
-        return cn_fail(err, CN_IO, "peer.listen", "cannot listen on %s: %s; stop the owner of the port or set peer.listen",
-                       address, nng_strerror(rc));
+        return cn_fail(err, CN_IO, "peer.listen",
+                       "cannot listen on %s: %s; stop the owner of the port or set peer.listen", address,
+                       nng_strerror(rc));
     if (nng_stream_listener_get_int(links->listener, NNG_OPT_TCP_BOUND_PORT, &port) == 0)
         links->port = (uint16_t)port;
     return CN_OK;
@@ -651,7 +653,8 @@ cn_status cn_links_start(const cn_links_options *options, cn_links **ret, cn_err
     memcpy(links->prologue + 13, options->network.b, 32);
     links->prologue_len = 45;
     links->peer = calloc(options->peer_count + 1, sizeof *links->peer);
-    cn_status st = links->peer ? listen_on(links, options->listen, err) : cn_fail(err, CN_NO_MEMORY, "links", "out of memory");
+    cn_status st =
+        links->peer ? listen_on(links, options->listen, err) : cn_fail(err, CN_NO_MEMORY, "links", "out of memory");
     if (st != CN_OK) {
         if (links->listener)
             nng_stream_listener_free(links->listener);

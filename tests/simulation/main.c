@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const mutations[] = {"notarize-twice",  "finalize-after-nullify", "nullify-after-finalize",
-                                        "votes-not-durable", "quorum-minus-one",      "count-arrivals",
+static const char *const mutations[] = {"notarize-twice",    "finalize-after-nullify", "nullify-after-finalize",
+                                        "votes-not-durable", "quorum-minus-one",       "count-arrivals",
                                         "ancestry-skipped"};
 #define MUTATIONS (sizeof mutations / sizeof mutations[0])
 
@@ -31,7 +31,9 @@ typedef struct arguments {
 
 static int usage(const char *problem)
 {
-    fprintf(stderr, "simulate: %s\nusage: simulate --seeds N --start S [--nodes 4..16] [--mutate NAME] [--list-mutations] [--trace]\n",
+    fprintf(stderr,
+            "simulate: %s\nusage: simulate --seeds N --start S [--nodes 4..16] [--mutate NAME] [--list-mutations] "
+            "[--trace]\n",
             problem);
     return 2;
 }
@@ -130,7 +132,8 @@ int main(int argc, char **argv)
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
     double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
-    printf("%llu seeds from %llu, n = %u: no violation, all live; %llu blocks, %llu nullified views, %llu events; %.0f seeds/s\n",
+    printf("%llu seeds from %llu, n = %u: no violation, all live; %llu blocks, %llu nullified views, %llu events; %.0f "
+           "seeds/s\n",
            (unsigned long long)a.seeds, (unsigned long long)a.start, a.nodes, (unsigned long long)heights,
            (unsigned long long)nullified, (unsigned long long)events, (double)a.seeds / (seconds > 0 ? seconds : 1));
     return 0;

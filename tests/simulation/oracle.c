@@ -1,4 +1,5 @@
-/* Safety, judged from the wire and from what nodes report as final. Votes are parsed here by offset and counted here. */
+/* Safety, judged from the wire and from what nodes report as final. Votes are parsed here by offset and counted here.
+ */
 #include "sim.h"
 
 #include <stdarg.h>
@@ -79,7 +80,8 @@ static uint64_t u64_at(const uint8_t *p)
     return v;
 }
 
-static cn_digest vote_digest(const oracle *o, const uint8_t *epoch, uint8_t kind, const uint8_t *view, const uint8_t *block)
+static cn_digest vote_digest(const oracle *o, const uint8_t *epoch, uint8_t kind, const uint8_t *view,
+                             const uint8_t *block)
 {
     uint8_t m[32 + 8 + 1 + 8 + 32];
     memcpy(m, o->network.b, 32);
@@ -107,7 +109,8 @@ static void check_view(oracle *o, uint64_t view)
     unsigned notarized = 0;
     for (unsigned i = 0; i < v->blocks; i++) {
         notarized += (unsigned)__builtin_popcount(v->block[i].notarize) >= o->q;
-        if ((unsigned)__builtin_popcount(v->block[i].finalize) >= o->q && (unsigned)__builtin_popcount(v->nullify) >= o->q)
+        if ((unsigned)__builtin_popcount(v->block[i].finalize) >= o->q &&
+            (unsigned)__builtin_popcount(v->nullify) >= o->q)
             oracle_fail(o, "view %llu has a finalization and a nullification", (unsigned long long)view);
     }
     if (notarized > 1)

@@ -1,5 +1,6 @@
 /* The simulated world: a virtual clock, a faulty network, model disks, hosts around the production consensus core,
- * Byzantine validators, and an oracle that shares no code with the core's decisions. Everything follows from one seed. */
+ * Byzantine validators, and an oracle that shares no code with the core's decisions. Everything follows from one seed.
+ */
 #ifndef CARNET_TESTS_SIMULATION_SIM_H
 #define CARNET_TESTS_SIMULATION_SIM_H
 

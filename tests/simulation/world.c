@@ -13,7 +13,16 @@
 #define HEAL_LIMIT_MS 30000u
 #define SYNC_BLOCKS 24u
 
-typedef enum event_kind { E_DELIVER, E_PERSISTED, E_COMMITTED, E_TIMER, E_SUBMIT, E_CRASH, E_RESTART, E_PARTITION } event_kind;
+typedef enum event_kind {
+    E_DELIVER,
+    E_PERSISTED,
+    E_COMMITTED,
+    E_TIMER,
+    E_SUBMIT,
+    E_CRASH,
+    E_RESTART,
+    E_PARTITION
+} event_kind;
 typedef enum wire_kind { W_CONSENSUS, W_STATEMENT, W_FETCH_BLOCK, W_BLOCK, W_SYNC_REQUEST, W_SYNC_BLOCKS } wire_kind;
 typedef enum fault_kind { HONEST, SILENT, EQUIVOCATE, DOUBLE_VOTE, GARBAGE, LYING_SYNC, FAULT_KINDS } fault_kind;
 
@@ -221,8 +230,13 @@ static void transmit(sim *s, unsigned from, unsigned to, wire_kind wire, const u
         uint8_t *copy = malloc(n + 1);
         memcpy(copy, bytes, n);
         uint64_t delay = 1 + rng_below(&s->r, rng_chance(&s->r, 3) ? s->max_delay * 5 : s->max_delay);
-        schedule(s, (sim_event){.at = s->now + delay, .kind = E_DELIVER, .node = to, .from = from, .wire = wire,
-                                .bytes = copy, .n = n});
+        schedule(s, (sim_event){.at = s->now + delay,
+                                .kind = E_DELIVER,
+                                .node = to,
+                                .from = from,
+                                .wire = wire,
+                                .bytes = copy,
+                                .n = n});
     }
 }
 
@@ -309,7 +323,8 @@ static void garbage(sim *s, unsigned self, const uint8_t *bytes, size_t n)
     memcpy(copy, bytes, n);
     for (int i = 0; i < 3; i++)
         copy[rng_below(&s->r, n)] ^= (uint8_t)(1 + rng_below(&s->r, 255));
-    transmit(s, self, (unsigned)rng_below(&s->r, s->n), W_CONSENSUS, copy, rng_chance(&s->r, 50) ? n : rng_below(&s->r, n) + 1);
+    transmit(s, self, (unsigned)rng_below(&s->r, s->n), W_CONSENSUS, copy,
+             rng_chance(&s->r, 50) ? n : rng_below(&s->r, n) + 1);
     free(copy);
 }
 
@@ -421,9 +436,14 @@ static void build(sim *s, unsigned i, const cn_action *a)
             record[count++] = s->statement[k];
     cn_event ev = {.kind = CN_EV_BUILT, .view = a->view, .ok = parent && (count > 0 || !a->want_statements)};
     if (ev.ok) {
-        cn_header h = {.version = 1, .kind = count ? CN_BLOCK_NORMAL : CN_BLOCK_CHECKPOINT, .epoch = 1,
-                       .height = parent->block.header.height + 1, .time_ms = a->time_ms, .parent = a->parent,
-                       .set = s->set, .next_set = s->set};
+        cn_header h = {.version = 1,
+                       .kind = count ? CN_BLOCK_NORMAL : CN_BLOCK_CHECKPOINT,
+                       .epoch = 1,
+                       .height = parent->block.header.height + 1,
+                       .time_ms = a->time_ms,
+                       .parent = a->parent,
+                       .set = s->set,
+                       .next_set = s->set};
         model_roots(&parent->block.header, &h, record, count);
         ev.block = (cn_block){.digest = cn_header_digest(&h), .header = h, .record_count = count, .record = record};
         remember(s, &ev.block);
@@ -449,8 +469,10 @@ static void persist(sim *s, unsigned i, const cn_action *a)
         d->has_body = true;
         d->body = copy_block(a->block);
     }
-    schedule(s, (sim_event){.at = s->now + rng_below(&s->r, 4), .kind = E_PERSISTED, .node = i, .life = nd->life,
-                            .token = a->token});
+    schedule(
+        s,
+        (sim_event){
+            .at = s->now + rng_below(&s->r, 4), .kind = E_PERSISTED, .node = i, .life = nd->life, .token = a->token});
 }
 
 static void store_row(node *nd, const disk_row *d)
@@ -511,8 +533,12 @@ static void finalize(sim *s, unsigned i, const cn_action *a)
         if (nd->fault == HONEST)
             oracle_final(s->oracle, i, b->header.height, &b->digest, &b->header.parent);
         disk_row *d = unsynced(nd);
-        *d = (disk_row){.is_final = true, .has_body = true, .body = copy_block(b), .view = a->view,
-                        .has_cert = has && k + 1 == a->count, .token = b->header.height};
+        *d = (disk_row){.is_final = true,
+                        .has_body = true,
+                        .body = copy_block(b),
+                        .view = a->view,
+                        .has_cert = has && k + 1 == a->count,
+                        .token = b->header.height};
         if (d->has_cert)
             d->cert = cert;
         for (size_t m = 0; m < b->record_count; m++) {
@@ -521,8 +547,12 @@ static void finalize(sim *s, unsigned i, const cn_action *a)
                 nd->statement[number] = false;
         }
     }
-    schedule(s, (sim_event){.at = s->now + rng_below(&s->r, 6), .kind = E_COMMITTED, .node = i, .life = nd->life,
-                            .token = a->blocks[a->count - 1]->header.height, .value = a->view});
+    schedule(s, (sim_event){.at = s->now + rng_below(&s->r, 6),
+                            .kind = E_COMMITTED,
+                            .node = i,
+                            .life = nd->life,
+                            .token = a->blocks[a->count - 1]->header.height,
+                            .value = a->view});
 }
 
 static void write_block(cn_buf *out, const cn_block *b)
@@ -648,14 +678,28 @@ static void start(sim *s, unsigned i)
             cp_log = nd->chain[h].block.header.log_size;
         }
     }
-    cn_consensus_config cfg = {
-        .network = s->network, .epoch = 1, .n = s->n, .self = i, .set = s->set,
-        .crypto = {.ctx = (void *)(uintptr_t)i, .sign = sign_cb, .verify = verify_cb},
-        .delay_floor_ms = DELAY_FLOOR_MS, .delay_cap_ms = 2000, .forward_ms = 10,
-        .checkpoint_interval_ms = INTERVAL_MS, .heartbeat_ms = HEARTBEAT_MS, .may_vote = true,
-        .final_block = tip->block, .final_view = view, .final_certificate = tip->cert, .checkpoint_time_ms = cp_time, .checkpoint_log_size = cp_log,
-        .floor_view = nd->floor < view ? nd->floor : view, .row_count = nd->rows, .row = nd->row,
-        .block_count = nd->bodies, .block = nd->body};
+    cn_consensus_config cfg = {.network = s->network,
+                               .epoch = 1,
+                               .n = s->n,
+                               .self = i,
+                               .set = s->set,
+                               .crypto = {.ctx = (void *)(uintptr_t)i, .sign = sign_cb, .verify = verify_cb},
+                               .delay_floor_ms = DELAY_FLOOR_MS,
+                               .delay_cap_ms = 2000,
+                               .forward_ms = 10,
+                               .checkpoint_interval_ms = INTERVAL_MS,
+                               .heartbeat_ms = HEARTBEAT_MS,
+                               .may_vote = true,
+                               .final_block = tip->block,
+                               .final_view = view,
+                               .final_certificate = tip->cert,
+                               .checkpoint_time_ms = cp_time,
+                               .checkpoint_log_size = cp_log,
+                               .floor_view = nd->floor < view ? nd->floor : view,
+                               .row_count = nd->rows,
+                               .row = nd->row,
+                               .block_count = nd->bodies,
+                               .block = nd->body};
     nd->core = cn_consensus_new(&cfg, node_clock(s, i));
     nd->up = true;
     nd->pending_told = 0;
@@ -808,14 +852,20 @@ static void on_sync(sim *s, const sim_event *e)
         return;
     while (have < count && read_block(&r, &block[have]))
         have++;
-    bool ok = have == count && cn_certificate_read(&r, &cert, NULL) == CN_OK && check_sync(s, nd, block, count, &cert) &&
+    bool ok = have == count && cn_certificate_read(&r, &cert, NULL) == CN_OK &&
+              check_sync(s, nd, block, count, &cert) &&
               nd->unsynced_n == 0; /* a commit of its own is under way: ask again later */
     if (ok) {
         uint64_t cp_time = 0, cp_log = 0;
         for (size_t k = 0; k < count; k++) {
             oracle_final(s->oracle, e->node, block[k].header.height, &block[k].digest, &block[k].header.parent);
-            disk_row d = {.is_final = true, .has_body = true, .body = copy_block(&block[k]), .view = cert.view,
-                          .has_cert = k + 1 == count, .cert = cert, .token = block[k].header.height};
+            disk_row d = {.is_final = true,
+                          .has_body = true,
+                          .body = copy_block(&block[k]),
+                          .view = cert.view,
+                          .has_cert = k + 1 == count,
+                          .cert = cert,
+                          .token = block[k].header.height};
             *unsynced(nd) = d;
             remember(s, &block[k]);
             for (size_t m = 0; m < block[k].record_count; m++) {
@@ -830,8 +880,12 @@ static void on_sync(sim *s, const sim_event *e)
                 cp_time = nd->chain[h].block.header.time_ms;
                 cp_log = nd->chain[h].block.header.log_size;
             }
-        cn_event ev = {.kind = CN_EV_SYNCED, .block = nd->chain[nd->height].block, .view = cert.view, .final_certificate = &cert,
-                       .checkpoint_time_ms = cp_time, .checkpoint_log_size = cp_log};
+        cn_event ev = {.kind = CN_EV_SYNCED,
+                       .block = nd->chain[nd->height].block,
+                       .view = cert.view,
+                       .final_certificate = &cert,
+                       .checkpoint_time_ms = cp_time,
+                       .checkpoint_log_size = cp_log};
         step(s, e->node, &ev);
         step(s, e->node, &(cn_event){.kind = CN_EV_DURABLE, .view = cert.view});
         tell_pending(s, e->node);
@@ -973,11 +1027,14 @@ static void plan(sim *s)
         cn_store_u64(name, s->opt.seed);
         cn_store_u64(name + 8, k);
         s->statement[k] = cn_sha256(name, sizeof name);
-        schedule(s, (sim_event){.at = rng_below(&s->r, length), .kind = E_SUBMIT, .node = (unsigned)rng_below(&s->r, s->n),
+        schedule(s, (sim_event){.at = rng_below(&s->r, length),
+                                .kind = E_SUBMIT,
+                                .node = (unsigned)rng_below(&s->r, s->n),
                                 .value = k});
     }
     for (uint64_t k = rng_below(&s->r, 6); k > 0; k--)
-        schedule(s, (sim_event){.at = rng_below(&s->r, length), .kind = E_CRASH, .node = (unsigned)rng_below(&s->r, s->n)});
+        schedule(
+            s, (sim_event){.at = rng_below(&s->r, length), .kind = E_CRASH, .node = (unsigned)rng_below(&s->r, s->n)});
     if (rng_chance(&s->r, 15)) /* all at once */
         for (unsigned i = 0; i < s->n; i++)
             schedule(s, (sim_event){.at = length / 2, .kind = E_CRASH, .node = i});
@@ -1041,7 +1098,8 @@ static void dump_nodes(const sim *s)
         if (!s->node[i].core)
             continue;
         cn_consensus_info_get(s->node[i].core, &info);
-        printf("node %u fault %d up %d: view %llu (final view %llu, height %llu), leader %u, votes N%x 0%x F%x, outstanding %llu, D %llu: %s\n",
+        printf("node %u fault %d up %d: view %llu (final view %llu, height %llu), leader %u, votes N%x 0%x F%x, "
+               "outstanding %llu, D %llu: %s\n",
                i, (int)s->node[i].fault, s->node[i].up, (unsigned long long)info.view,
                (unsigned long long)info.final_view, (unsigned long long)info.final_height, info.leader,
                info.notarize_votes, info.nullify_votes, info.finalize_votes, (unsigned long long)info.outstanding,

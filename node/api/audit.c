@@ -1,0 +1,279 @@
+/* Building of dossiers. The closure: the scope's subjects, the containers paired with it, every statement in their
+ * trees, and for each key that signed one of them the tree about that key, back to the keys of genesis. */
+#include "node/api/audit.h"
+
+#include "node/formats/dossier.h"
+#include "node/formats/genesis.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define ROWS_PAGE 256u
+
+typedef struct seen {
+    cn_digest key; /* a tag, or a log index in its first bytes */
+    UT_hash_handle hh;
+} seen;
+
+typedef struct audit {
+    cn_snapshot *snap;
+    const uint8_t *salt;
+    cn_tip tip;
+    cn_header checkpoint;
+    cn_dossier_writer *w;
+    seen *tags, *indexes;
+    cn_digest *todo; /* tags to visit */
+    size_t todo_count, todo_cap;
+} audit;
+
+static bool first_time(seen **set, const cn_digest *key)
+{
+    seen *s = NULL;
+    HASH_FIND(hh, *set, key->b, CN_DIGEST_LEN, s);
+    if (s)
+        return false;
+    s = calloc(1, sizeof *s);
+    CN_ASSERT(s);
+    s->key = *key;
+    HASH_ADD(hh, *set, key.b, CN_DIGEST_LEN, s);
+    return true;
+}
+
+static void seen_free(seen **set)
+{
+    seen *s, *next;
+    HASH_ITER(hh, *set, s, next)
+    {
+        HASH_DEL(*set, s);
+        free(s);
+    }
+}
+
+static void want(audit *a, const cn_digest *tag)
+{
+    if (!first_time(&a->tags, tag))
+        return;
+    if (a->todo_count == a->todo_cap) {
+        a->todo_cap = a->todo_cap ? 2 * a->todo_cap : 64;
+        a->todo = realloc(a->todo, a->todo_cap * sizeof *a->todo);
+        CN_ASSERT(a->todo);
+    }
+    a->todo[a->todo_count++] = *tag;
+}
+
+/* ---- statements ---- */
+
+static cn_status decode(const cn_stored_statement *stored, cn_statement **ret, cn_err *err)
+{
+    size_t n = stored->record.n + stored->items.n;
+    uint8_t *whole = malloc(n);
+    if (!whole)
+        return cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
+    memcpy(whole, stored->record.p, stored->record.n);
+    if (stored->items.n)
+        memcpy(whole + stored->record.n, stored->items.p, stored->items.n);
+    cn_status st = cn_statement_decode(whole, n, ret, err);
+    free(whole);
+    return st;
+}
+
+/* main_tag: where pairings name the containers to follow; NULL elsewhere. */
+static cn_status add_statement(audit *a, uint64_t index, const cn_digest *main_tag, cn_err *err)
+{
+    cn_digest number = {{0}}, path[CN_PROOF_MAX];
+    cn_stored_statement stored;
+    cn_statement *s = NULL;
+    size_t len = 0;
+    cn_store_u64(number.b, index);
+    bool fresh = first_time(&a->indexes, &number);
+    cn_status st = cn_snapshot_statement(a->snap, index, &stored, err);
+    if (st == CN_OK && fresh)
+        st = cn_snapshot_inclusion(a->snap, index, a->checkpoint.log_size, path, &len, err);
+    if (st == CN_OK && fresh)
+        cn_dossier_add_statement(a->w, index, stored.record, stored.items, path, len);
+    if (st == CN_OK)
+        st = decode(&stored, &s, err);
+    if (st != CN_OK)
+        return st;
+    cn_digest about = cn_key_subject(a->salt, &s->body.key_id);
+    want(a, &about);
+    if (main_tag && s->body.kind == CN_PAYLOAD_PAIRING && cn_digest_eq(&s->body.pairing.consignment, main_tag))
+        want(a, &s->body.pairing.container);
+    cn_statement_free(s);
+    return CN_OK;
+}
+
+/* ---- subjects ---- */
+
+static cn_status add_absence(audit *a, const cn_digest *tag, const cn_state_key *key, cn_err *err)
+{
+    cn_ics23_absence *proof = calloc(1, sizeof *proof);
+    cn_buf bytes;
+    cn_buf_init(&bytes, 1u << 20);
+    cn_status st = proof ? cn_snapshot_prove_absent(a->snap, key, proof, err)
+                         : cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
+    if (st == CN_OK)
+        st = cn_ics23_encode_absence(proof, &bytes);
+    if (st == CN_OK)
+        cn_dossier_add_absence(a->w, tag, CN_SPAN(bytes.p, bytes.n));
+    cn_buf_free(&bytes);
+    free(proof);
+    return st;
+}
+
+/* The leaves up to the checkpoint; rows of later blocks are not proved yet. */
+static cn_status read_leaves(audit *a, const cn_digest *tag, cn_subject_leaf *leaves, uint64_t count, cn_err *err)
+{
+    cn_subject_row *row = calloc(ROWS_PAGE, sizeof *row);
+    cn_status st = row ? CN_OK : cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
+    for (uint64_t at = 0; at < count && st == CN_OK;) {
+        size_t got = 0, ask = count - at < ROWS_PAGE ? (size_t)(count - at) : ROWS_PAGE;
+        st = cn_snapshot_subject_rows(a->snap, tag, at, row, ask, &got, err);
+        if (st == CN_OK && got == 0)
+            st = cn_fail(err, CN_CORRUPT, "rows",
+                         "a subject has fewer rows than its completeness record; run carnet fsck");
+        for (size_t i = 0; st == CN_OK && i < got; i++)
+            leaves[at + i] = row[i].leaf;
+        at += got;
+    }
+    free(row);
+    return st;
+}
+
+static cn_status add_present(audit *a, const cn_digest *tag, const cn_ics23_existence *proof, bool is_main, cn_err *err)
+{
+    cn_state_subject record;
+    cn_buf bytes;
+    if (!cn_state_subject_decode(proof->value, proof->value_len, &record))
+        return cn_fail(err, CN_CORRUPT, "state", "a completeness record does not decode; run carnet fsck");
+    if (record.count > CN_DOSSIER_MAX_BYTES / CN_SUBJECT_LEAF_LEN)
+        return cn_fail(err, CN_TOO_LARGE, "audit", "the subject has %llu statements, too many for one dossier",
+                       (unsigned long long)record.count);
+    cn_subject_leaf *leaves = calloc((size_t)record.count, sizeof *leaves);
+    if (!leaves)
+        return cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
+    cn_buf_init(&bytes, 1u << 20);
+    cn_status st = read_leaves(a, tag, leaves, record.count, err);
+    if (st == CN_OK)
+        st = cn_ics23_encode_existence(proof, &bytes);
+    if (st == CN_OK)
+        cn_dossier_add_subject(a->w, tag, CN_SPAN(bytes.p, bytes.n), leaves, record.count);
+    for (uint64_t i = 0; st == CN_OK && i < record.count; i++)
+        st = add_statement(a, leaves[i].log_index, is_main ? tag : NULL, err);
+    cn_buf_free(&bytes);
+    free(leaves);
+    return st;
+}
+
+static cn_status add_subject(audit *a, const cn_digest *tag, bool is_main, cn_err *err)
+{
+    cn_state_key key = cn_state_key_of(a->salt, CN_STATE_SUBJECT, tag->b, CN_DIGEST_LEN);
+    cn_ics23_existence *proof = calloc(1, sizeof *proof);
+    cn_status st =
+        proof ? cn_snapshot_prove(a->snap, &key, proof, err) : cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
+    if (st == CN_OK)
+        st = add_present(a, tag, proof, is_main, err);
+    else if (st == CN_NOT_FOUND)
+        st = add_absence(a, tag, &key, err);
+    free(proof);
+    return st;
+}
+
+/* ---- the checkpoint and who made it final ---- */
+
+static cn_status add_checkpoint(audit *a, cn_err *err)
+{
+    cn_header *headers = NULL;
+    size_t count = 0;
+    cn_span certificate = {0};
+    cn_status st = CN_NOT_FOUND;
+    for (uint64_t h = a->tip.checkpoint; h <= a->tip.height && st == CN_NOT_FOUND; h++) {
+        headers = realloc(headers, (count + 1) * sizeof *headers);
+        CN_ASSERT(headers);
+        cn_status read = cn_snapshot_header(a->snap, h, &headers[count++], err);
+        if (read != CN_OK) {
+            free(headers);
+            return read;
+        }
+        st = cn_snapshot_certificate(a->snap, h, &certificate, err);
+    }
+    if (st == CN_OK)
+        cn_dossier_add_checkpoint(a->w, headers, count, certificate);
+    free(headers);
+    return st;
+}
+
+static cn_status begin(audit *a, cn_store *store, cn_err *err)
+{
+    cn_span genesis;
+    a->w = cn_dossier_writer_new();
+    cn_status st = a->w ? cn_snapshot_open(store, &a->snap, err) : cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
+    if (st == CN_OK)
+        st = cn_snapshot_tip(a->snap, &a->tip, err);
+    if (st == CN_OK && a->tip.checkpoint == 0)
+        st = cn_fail(err, CN_TIMEOUT, "audit", "the network has made no checkpoint yet; submit something first");
+    if (st == CN_OK)
+        st = cn_snapshot_header(a->snap, a->tip.checkpoint, &a->checkpoint, err);
+    if (st == CN_OK)
+        st = cn_snapshot_genesis(a->snap, &genesis, err);
+    if (st == CN_OK)
+        cn_dossier_add_genesis(a->w, genesis);
+    return st == CN_OK ? add_checkpoint(a, err) : st;
+}
+
+static cn_status close_over(audit *a, const cn_digest *main_tag, cn_err *err)
+{
+    cn_status st = CN_OK;
+    for (size_t i = 0; i < a->todo_count && st == CN_OK; i++) {
+        cn_digest tag = a->todo[i];
+        st = add_subject(a, &tag, main_tag && cn_digest_eq(&tag, main_tag), err);
+    }
+    return st;
+}
+
+static void end(audit *a)
+{
+    cn_dossier_writer_free(a->w);
+    cn_snapshot_close(a->snap);
+    seen_free(&a->tags);
+    seen_free(&a->indexes);
+    free(a->todo);
+}
+
+cn_status cn_audit_subject(cn_store *store, const uint8_t salt[32], const char *uri, cn_buf *out, cn_err *err)
+{
+    audit a = {.salt = salt};
+    cn_digest tag = cn_subject_tag(salt, uri);
+    cn_status st = begin(&a, store, err);
+    if (st == CN_OK) {
+        cn_dossier_set_scope(a.w, CN_DOSSIER_SUBJECT, uri, &tag, a.tip.checkpoint);
+        want(&a, &tag);
+        st = close_over(&a, &tag, err);
+    }
+    if (st == CN_OK)
+        st = cn_dossier_finish(a.w, out, err);
+    end(&a);
+    return st;
+}
+
+cn_status cn_audit_statement(cn_store *store, const uint8_t salt[32], const cn_digest *id, cn_buf *out, cn_err *err)
+{
+    audit a = {.salt = salt};
+    uint64_t index = 0;
+    cn_status st = begin(&a, store, err);
+    if (st == CN_OK)
+        st = cn_snapshot_find_id(a.snap, id, &index, err);
+    if (st == CN_NOT_FOUND)
+        cn_fail(err, st, "statement", "%s is not final on this node", cn_digest_hex(id).s);
+    if (st == CN_OK) {
+        cn_dossier_set_scope(a.w, CN_DOSSIER_STATEMENT, cn_digest_hex(id).s, id, a.tip.checkpoint);
+        st = add_statement(&a, index, NULL, err);
+    }
+    if (st == CN_OK)
+        st = close_over(&a, NULL, err);
+    if (st == CN_OK)
+        st = cn_dossier_finish(a.w, out, err);
+    end(&a);
+    return st;
+}

@@ -1,0 +1,97 @@
+/* One HTTP request while its handler runs, and the ways to answer it. Private to node/api. */
+#ifndef CARNET_NODE_API_REQUEST_H
+#define CARNET_NODE_API_REQUEST_H
+
+#include "node/api/api.h"
+
+#include <jansson.h>
+#include <microhttpd.h>
+
+/* 1,000 statements as base64 at most; more is 413 */
+#define CN_API_BODY_MAX (8u * 1024u * 1024u)
+#define CN_API_PATH_MAX 2048u
+
+typedef struct cn_request {
+    const cn_api_backend *backend;
+    struct MHD_Connection *connection;
+    char path[CN_API_PATH_MAX]; /* raw, still percent-encoded, without the query */
+    bool path_too_long;
+    const char *method;
+    uint8_t *body;
+    size_t body_len, body_cap;
+    bool body_too_large, out_of_memory;
+    char argument[CN_API_PATH_MAX]; /* the decoded {…} part of the route's path */
+    unsigned http_status;           /* 0 until answered */
+    struct MHD_Response *response;
+} cn_request;
+
+const char *cn_request_query(const cn_request *r, const char *name); /* NULL: absent; "" for a bare name */
+/* False when absent or malformed; a malformed number has been answered with 400 and *ret_bad is set. */
+bool cn_request_query_u64(cn_request *r, const char *name, uint64_t *ret, bool *ret_bad);
+
+void cn_reply_json(cn_request *r, unsigned http_status, json_t *json); /* takes the reference */
+void cn_reply_bytes(cn_request *r, unsigned http_status, const char *type, const void *p, size_t n);
+/* RFC 9457 problem document; type is "urn:carnet:problem:<status type>". */
+void cn_reply_problem(cn_request *r, unsigned http_status, const cn_err *err);
+void cn_reply_error(cn_request *r, const cn_err *err);                    /* picks the HTTP status from err->code */
+void cn_reply_header(cn_request *r, const char *name, const char *value); /* after a reply */
+unsigned cn_http_status_of(cn_status code);
+
+/* Strict lower-case hex digest in the path; false after answering 400. */
+bool cn_request_digest(cn_request *r, const char *what, cn_digest *ret);
+json_t *cn_json_digest(const cn_digest *d);
+json_t *cn_json_hex(const void *p, size_t n);
+json_t *cn_json_time(uint64_t ms); /* RFC 3339 with milliseconds, UTC */
+json_t *cn_json_problem(const cn_err *err);
+
+/* Handlers, one file a family. */
+void cn_api_post_statements(cn_request *r);
+void cn_api_get_statement(cn_request *r);
+void cn_api_get_statement_proof(cn_request *r);
+void cn_api_get_subject(cn_request *r);
+void cn_api_get_subject_events(cn_request *r);
+void cn_api_get_subject_audit(cn_request *r);
+void cn_api_get_block(cn_request *r);
+void cn_api_get_latest_header(cn_request *r);
+void cn_api_get_latest_checkpoint(cn_request *r);
+void cn_api_get_validators(cn_request *r);
+void cn_api_get_members(cn_request *r);
+void cn_api_get_key(cn_request *r);
+void cn_api_get_genesis(cn_request *r);
+void cn_api_get_status(cn_request *r);
+void cn_api_get_why(cn_request *r);
+void cn_api_get_livez(cn_request *r);
+void cn_api_get_readyz(cn_request *r);
+void cn_api_get_metrics(cn_request *r);
+void cn_api_get_openapi(cn_request *r);
+
+/* The route table, also the source of the OpenAPI document.
+ * X(method, prefix, suffix, has argument, handler, summary, query parameters) */
+#define CN_API_ROUTES(X)                                                                                               \
+    X("POST", "/v1/statements", "", false, cn_api_post_statements,                                                     \
+      "Submit signed statements: one SignedStatement as application/x-protobuf, or a JSON array of base64. All are "   \
+      "admitted or none.",                                                                                             \
+      "wait")                                                                                                          \
+    X("GET", "/v1/statements/", "/proof", true, cn_api_get_statement_proof,                                            \
+      "Proof of one final statement that verifies offline from the genesis digest.", "format")                         \
+    X("GET", "/v1/statements/", "", true, cn_api_get_statement, "Status, position and content of a statement.", "")    \
+    X("GET", "/v1/subjects/", "/events", true, cn_api_get_subject_events,                                              \
+      "Events that declare the subject, in ledger order.", "from to type cursor limit")                                \
+    X("GET", "/v1/subjects/", "/audit", true, cn_api_get_subject_audit,                                                \
+      "Audit dossier (ZIP) of the subject at the checkpoint that covers all that is final.", "")                       \
+    X("GET", "/v1/subjects/", "", true, cn_api_get_subject, "Completeness record of the subject.", "")                 \
+    X("GET", "/v1/blocks/", "", true, cn_api_get_block, "Header, finalization and statement ids of a block.", "")      \
+    X("GET", "/v1/headers/latest", "", false, cn_api_get_latest_header, "Newest final header.", "")                    \
+    X("GET", "/v1/checkpoints/latest", "", false, cn_api_get_latest_checkpoint, "Newest final checkpoint.", "")        \
+    X("GET", "/v1/validators", "", false, cn_api_get_validators, "The validator set in force.", "")                    \
+    X("GET", "/v1/members", "", false, cn_api_get_members, "Members of genesis with roles and keys.", "")              \
+    X("GET", "/v1/keys/", "", true, cn_api_get_key, "A key: owner, status and the head of its chain.", "")             \
+    X("GET", "/v1/genesis", "", false, cn_api_get_genesis, "The exact bytes of the genesis file.", "")                 \
+    X("GET", "/v1/status", "", false, cn_api_get_status, "What this node is and how far it is.", "")                   \
+    X("GET", "/v1/why", "", false, cn_api_get_why, "Why nothing is being committed, if so.", "")                       \
+    X("GET", "/v1/openapi.json", "", false, cn_api_get_openapi, "This document.", "")                                  \
+    X("GET", "/livez", "", false, cn_api_get_livez, "The process runs and its consensus thread answers.", "")          \
+    X("GET", "/readyz", "", false, cn_api_get_readyz, "The node takes statements and can commit them.", "verbose")     \
+    X("GET", "/metrics", "", false, cn_api_get_metrics, "Prometheus text format.", "")
+
+#endif

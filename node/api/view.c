@@ -1,0 +1,176 @@
+#include "node/api/view.h"
+
+#include "node/api/request.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ITEM_HEAD (1 + CN_ITEM_SALT_LEN)
+
+cn_status cn_view_decode(const cn_stored_statement *stored, cn_statement **ret, cn_err *err)
+{
+    size_t n = stored->record.n + stored->items.n;
+    uint8_t *whole = malloc(n);
+    if (!whole)
+        return cn_fail(err, CN_NO_MEMORY, "statement", "out of memory");
+    memcpy(whole, stored->record.p, stored->record.n);
+    if (stored->items.n)
+        memcpy(whole + stored->record.n, stored->items.p, stored->items.n);
+    cn_status st = cn_statement_decode(whole, n, ret, err);
+    free(whole);
+    return st;
+}
+
+json_t *cn_view_base64(const void *p, size_t n)
+{
+    size_t cap = sodium_base64_encoded_len(n, sodium_base64_VARIANT_ORIGINAL);
+    char *text = malloc(cap);
+    if (!text)
+        return json_null();
+    sodium_bin2base64(text, cap, p, n, sodium_base64_VARIANT_ORIGINAL);
+    json_t *json = json_string(text);
+    free(text);
+    return json;
+}
+
+const char *cn_view_item_format(uint8_t format)
+{
+    switch (format) {
+    case CN_ITEM_NATIVE:
+        return "native";
+    case CN_ITEM_EPCIS:
+        return "epcis";
+    case CN_ITEM_DCSA:
+        return "dcsa";
+    case CN_ITEM_UNCEFACT:
+        return "uncefact";
+    case CN_ITEM_SEALED:
+        return "sealed";
+    case CN_ITEM_ENVELOPE:
+        return "envelope";
+    default:
+        return "unknown";
+    }
+}
+
+const char *cn_view_event_type(const cn_span *item, json_t **ret_owner)
+{
+    const uint8_t *p = item->p;
+    *ret_owner = NULL;
+    if (item->n <= ITEM_HEAD || (p[0] != CN_ITEM_EPCIS && p[0] != CN_ITEM_DCSA && p[0] != CN_ITEM_UNCEFACT))
+        return NULL;
+    *ret_owner = json_loadb((const char *)p + ITEM_HEAD, item->n - ITEM_HEAD, 0, NULL);
+    const char *type = json_string_value(json_object_get(*ret_owner, "type"));
+    return type ? type : json_string_value(json_object_get(*ret_owner, "isA"));
+}
+
+json_t *cn_view_item(const cn_statement *s, size_t index)
+{
+    const cn_span *item = &s->item[index];
+    const uint8_t *p = item->p;
+    if (item->n < ITEM_HEAD)
+        return json_null();
+    json_t *owner = NULL;
+    const char *type = cn_view_event_type(item, &owner);
+    json_t *view = json_pack("{s:I, s:s}", "index", (json_int_t)index, "format", cn_view_item_format(p[0]));
+    if (type)
+        json_object_set_new(view, "type", json_string(type));
+    json_t *text = owner ? json_stringn((const char *)p + ITEM_HEAD, item->n - ITEM_HEAD) : NULL;
+    json_object_set_new(view, text ? "content" : "content_base64",
+                        text ? text : cn_view_base64(p + ITEM_HEAD, item->n - ITEM_HEAD));
+    json_decref(owner);
+    return view;
+}
+
+static json_t *view_batch(const cn_event_batch *batch)
+{
+    json_t *entries = json_array();
+    for (size_t i = 0; i < batch->entry_count; i++) {
+        const cn_batch_entry *e = &batch->entry[i];
+        json_array_append_new(entries, json_pack("{s:o, s:I, s:I, s:o, s:o}", "subject", cn_json_digest(&e->subject),
+                                                 "start", (json_int_t)e->start, "count", (json_int_t)e->count, "first",
+                                                 cn_json_time(e->first_ms), "last", cn_json_time(e->last_ms)));
+    }
+    return json_pack("{s:o, s:I, s:o}", "items_root", cn_json_digest(&batch->items_root), "item_count",
+                     (json_int_t)batch->item_count, "entries", entries);
+}
+
+static json_t *view_registry(const cn_registry_change *change)
+{
+    static const char *const names[] = {"",        "key-register", "key-rotate",      "key-revoke",
+                                        "key-gap", "key-salvage",  "member-register", "channel-key"};
+    json_t *view = json_pack("{s:s}", "change", names[change->op]);
+    if (change->op >= CN_REG_KEY_ROTATE && change->op <= CN_REG_KEY_SALVAGE)
+        json_object_set_new(view, "key", cn_json_digest(&change->key_id));
+    if (change->op == CN_REG_KEY_REGISTER || change->op == CN_REG_KEY_ROTATE || change->op == CN_REG_MEMBER_REGISTER) {
+        cn_digest id = cn_key_id(&change->new_key.key);
+        json_object_set_new(view, "new_key", cn_json_digest(&id));
+    }
+    if (change->op == CN_REG_KEY_REVOKE)
+        json_object_set_new(view, "last_good", json_integer((json_int_t)change->sequence));
+    if (change->op == CN_REG_KEY_GAP)
+        json_object_set_new(view, "sequence", json_integer((json_int_t)change->sequence));
+    if (change->op == CN_REG_KEY_SALVAGE)
+        json_object_set_new(view, "salvaged", json_integer((json_int_t)change->salvaged_count));
+    if (change->op == CN_REG_MEMBER_REGISTER) {
+        json_object_set_new(view, "name", json_string(change->name));
+        json_object_set_new(view, "country", json_string(change->country));
+    }
+    return view;
+}
+
+json_t *cn_view_statement(const cn_statement *s, bool with_items)
+{
+    const cn_body *b = &s->body;
+    json_t *view = json_pack("{s:o, s:o, s:o, s:I, s:o, s:o}", "id", cn_json_digest(&s->id), "record",
+                             cn_json_digest(&s->record_digest), "key", cn_json_digest(&b->key_id), "sequence",
+                             (json_int_t)b->sequence, "previous", cn_json_digest(&b->previous), "created",
+                             cn_json_time(b->created_ms));
+    switch (b->kind) {
+    case CN_PAYLOAD_EVENT_BATCH:
+        json_object_set_new(view, "event_batch", view_batch(&b->batch));
+        break;
+    case CN_PAYLOAD_REGISTRY:
+        json_object_set_new(view, "registry_change", view_registry(&b->registry));
+        break;
+    case CN_PAYLOAD_PAIRING:
+        json_object_set_new(view, "pairing",
+                            json_pack("{s:o, s:o, s:o, s:o}", "container", cn_json_digest(&b->pairing.container),
+                                      "consignment", cn_json_digest(&b->pairing.consignment), "start",
+                                      cn_json_time(b->pairing.start_ms), "end",
+                                      b->pairing.end_ms ? cn_json_time(b->pairing.end_ms) : json_null()));
+        break;
+    case CN_PAYLOAD_DOCUMENT:
+        json_object_set_new(view, "document_anchor",
+                            json_pack("{s:o, s:I, s:I}", "digest", cn_json_digest(&b->document.digest), "size",
+                                      (json_int_t)b->document.size, "kind", (json_int_t)b->document.kind));
+        break;
+    }
+    if (with_items) {
+        json_t *items = json_array();
+        for (size_t i = 0; i < s->item_count; i++)
+            json_array_append_new(items, cn_view_item(s, i));
+        json_object_set_new(view, "items", items);
+    }
+    return view;
+}
+
+json_t *cn_view_header(const cn_header *h, const cn_digest *digest)
+{
+    static const char *const kinds[] = {"normal", "checkpoint", "closing"};
+    uint8_t bytes[CN_HEADER_LEN];
+    cn_header_encode(h, bytes);
+    json_t *view =
+        json_pack("{s:o, s:I, s:s, s:I, s:I, s:o, s:o}", "digest", cn_json_digest(digest), "version",
+                  (json_int_t)h->version, "kind", kinds[h->kind], "epoch", (json_int_t)h->epoch, "height",
+                  (json_int_t)h->height, "time", cn_json_time(h->time_ms), "parent", cn_json_digest(&h->parent));
+    json_object_set_new(view, "log_size", json_integer((json_int_t)h->log_size));
+    json_object_set_new(view, "log_root", cn_json_digest(&h->log_root));
+    json_object_set_new(view, "state_root", cn_json_digest(&h->state_root));
+    json_object_set_new(view, "body", cn_json_digest(&h->body));
+    json_object_set_new(view, "set", cn_json_digest(&h->set));
+    json_object_set_new(view, "next_set", cn_json_digest(&h->next_set));
+    json_object_set_new(view, "bytes", cn_json_hex(bytes, sizeof bytes));
+    return view;
+}

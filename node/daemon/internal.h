@@ -1,0 +1,212 @@
+/* What the files of node/daemon share. Private.
+ *
+ *   start.c    opening and closing      loop.c     the consensus thread: tasks, actions of the core
+ *   bodies.c   blocks that are not final, with their statements; executing and building
+ *   sync.c     serving and taking final blocks      admit.c  from bytes to the pool: workers, waiters
+ *   report.c   status, why, metrics
+ * All fields below "the consensus thread" belong to it alone; others reach it by tasks on the queue. */
+#ifndef CARNET_NODE_DAEMON_INTERNAL_H
+#define CARNET_NODE_DAEMON_INTERNAL_H
+
+#include "consensus/consensus.h"
+#include "node/api/api.h"
+#include "node/config/config.h"
+#include "node/daemon/node.h"
+#include "node/daemon/queue.h"
+#include "node/formats/genesis.h"
+#include "node/ledger/ledger.h"
+#include "node/ledger/mempool.h"
+#include "node/peer/links.h"
+#include "storage/safety.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <uthash.h>
+
+/* ---- what peers say to each other (docs/peer-protocol.md) ---- */
+typedef enum cn_wire_type {
+    CN_WIRE_CONSENSUS = 1,     /* a message of consensus/ */
+    CN_WIRE_STATEMENT = 2,     /* one SignedStatement */
+    CN_WIRE_FETCH_RECORDS = 3, /* record digests */
+    CN_WIRE_RECORDS = 4,       /* (u32 length | SignedStatement)* */
+    CN_WIRE_FETCH_BLOCK = 5,   /* block digest */
+    CN_WIRE_BLOCK = 6,         /* header | u32 count | record digests */
+    CN_WIRE_SYNC_REQUEST = 7,  /* u64 height: final blocks above it, please */
+    CN_WIRE_SYNC_BLOCKS = 8,   /* u32 count | (header | u32 count | (u32 length | SignedStatement)*)* | finalization */
+} cn_wire_type;
+
+/* ---- admission: one group of statements on its way into the pool ---- */
+typedef struct cn_admission {
+    cn_task task; /* first */
+    atomic_uint refs;
+    int peer; /* -1: from the API */
+    size_t count;
+    cn_stmt **stmt;
+    cn_submit_result *result;
+    cn_status status; /* of the group */
+    cn_err err;
+    bool want_final;
+    size_t final_count;
+    bool decided; /* admitted or refused */
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+} cn_admission;
+
+typedef enum cn_task_kind { TASK_ADMIT, TASK_MESSAGE, TASK_LINK, TASK_CALL } cn_task_kind;
+
+typedef struct cn_message_task {
+    cn_task task;
+    unsigned peer;
+    uint8_t type;
+    bool up; /* TASK_LINK */
+    size_t n;
+    uint8_t bytes[];
+} cn_message_task;
+
+typedef struct cn_call_task { /* runs fn on the consensus thread while the caller waits */
+    cn_task task;
+    void (*fn)(cn_node *node, void *arg);
+    void *arg;
+    atomic_uint refs;
+    bool done, abandoned;
+    pthread_mutex_t lock;
+    pthread_cond_t changed;
+} cn_call_task;
+
+/* A block that is not final, as far as its statements are here. */
+typedef struct cn_open_body {
+    cn_digest digest;
+    cn_header header;
+    size_t count, missing;
+    cn_digest *record;
+    cn_stmt **stmt;
+    cn_ledger_block *executed; /* NULL until it has been */
+    bool wanted;               /* EXECUTE was asked for and is not answered */
+    uint64_t asked_ms;
+    unsigned asked_peer;
+    UT_hash_handle hh;
+} cn_open_body;
+
+typedef struct cn_waiter { /* somebody waits for a statement to be final */
+    cn_digest id;
+    cn_admission *admission;
+    size_t index;
+    struct cn_waiter *next;
+    UT_hash_handle hh;
+} cn_waiter;
+
+typedef struct cn_refusal {
+    cn_digest id;
+    cn_err err;
+    UT_hash_handle hh;
+} cn_refusal;
+
+typedef struct cn_known_key {
+    cn_digest id;
+    cn_public_key key;
+    UT_hash_handle hh;
+} cn_known_key;
+
+#define MAX_REFUSALS 1024
+#define CN_FIRST_EPOCH 1u /* voting starts in it (R11) */
+
+struct cn_node {
+    cn_config config;
+    cn_genesis genesis;
+    cn_store *store;
+    cn_links *links;
+    cn_api *api;
+    cn_queue *queue, *work;
+    pthread_t thread, worker[64];
+    unsigned workers, self; /* self: index in the validator set */
+    atomic_bool stop;
+    bool thread_started;
+    cn_status stop_status;
+    cn_err stop_err;
+    cn_secret_key vote_key;
+    uint8_t channel_secret[32];
+    cn_vote_keys *vote_keys;
+    uint64_t started_ms;
+    pthread_rwlock_t key_lock;
+    cn_known_key *known_keys;
+    pthread_mutex_t final_lock; /* for who waits on final blocks */
+    pthread_cond_t final_moved;
+    uint64_t final_log_size, checkpoint_log_size;
+    atomic_ullong statements_final, blocks_final, bad_peer_bytes, refused_statements;
+
+    /* the consensus thread */
+    cn_ledger *ledger;
+    cn_mempool *pool;
+    cn_safety *safety;
+    cn_consensus *core;
+    cn_open_body *bodies;
+    cn_waiter *waiters;
+    cn_refusal *refusals;
+    uint64_t pending_told, sync_asked_ms, housekept_ms;
+    unsigned sync_peer, fetch_peer;
+    bool sync_wanted, in_events;
+    struct cn_local_event *events, *events_tail;
+};
+
+typedef struct cn_local_event { /* an answer to the core, given when the running action list is through */
+    struct cn_local_event *next;
+    cn_event ev;
+    cn_digest *record; /* owned */
+} cn_local_event;
+
+/* loop.c */
+void *cn_node_thread(void *arg);
+void cn_core_answer(cn_node *node, const cn_event *ev); /* queues a local event; copies block records */
+void cn_core_step(cn_node *node, const cn_event *ev);   /* steps and runs actions and local events until quiet */
+void cn_node_fail(cn_node *node, cn_status status, const cn_err *err);
+bool cn_node_call(cn_node *node, void (*fn)(cn_node *, void *), void *arg, uint64_t timeout_ms);
+void cn_tell_pending(cn_node *node);
+void cn_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count);
+
+/* bodies.c */
+void cn_body_execute(cn_node *node, const cn_block *block);
+void cn_body_build(cn_node *node, const cn_action *action);
+bool cn_body_persist(cn_node *node, const cn_digest *block, cn_err *err);
+cn_status cn_body_finalize(cn_node *node, const cn_action *action, cn_err *err);
+void cn_body_on_records(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
+void cn_body_serve_records(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
+void cn_body_serve_block(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
+void cn_body_on_block(cn_node *node, const uint8_t *p, size_t n);
+void cn_body_ask_again(cn_node *node, uint64_t now_ms);
+cn_status cn_body_restore(cn_node *node, const cn_safety_body *saved, cn_open_body **ret, cn_err *err);
+void cn_bodies_drop(cn_node *node, uint64_t height);
+void cn_bodies_free(cn_node *node);
+bool cn_verify_statements(cn_node *node, const cn_ledger_block *parent, cn_stmt *const *stmts, size_t count,
+                          cn_err *err);
+
+/* sync.c */
+void cn_sync_ask(cn_node *node, bool now);
+void cn_sync_serve(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
+void cn_sync_on_blocks(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
+
+/* admit.c */
+void *cn_worker_thread(void *arg);
+cn_status cn_admit_submit(void *ctx, const cn_span *statements, size_t count, uint64_t wait_ms,
+                          cn_submit_result *results, cn_err *err);
+cn_statement_phase cn_admit_phase(void *ctx, const cn_digest *id, cn_err *ret_reason);
+cn_status cn_admit_key_head(void *ctx, const cn_digest *key_id, cn_api_key_head *ret);
+bool cn_admit_from_peer(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
+void cn_admit_task(cn_node *node, cn_admission *a); /* on the consensus thread */
+void cn_admit_final(cn_node *node, const cn_ledger_block *block);
+void cn_admit_drop(cn_admission *a);
+void cn_admit_free(cn_node *node);
+void cn_know_key(cn_node *node, const cn_public_key *key);
+
+/* report.c */
+const char *cn_validator_name(const cn_node *node, unsigned index);
+json_t *cn_report_status(void *ctx);
+json_t *cn_report_why(void *ctx);
+json_t *cn_report_members(void *ctx);
+bool cn_report_ready(void *ctx, json_t *checks);
+void cn_report_metrics(void *ctx, char **ret_text, size_t *ret_len);
+bool cn_report_wait_checkpoint(void *ctx, uint64_t wait_ms);
+
+/* log: one line to standard error, as time, level, text */
+void cn_log(const cn_node *node, const char *level, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+#endif

@@ -1,0 +1,393 @@
+/* The consensus thread: takes tasks from the queue, steps the core, runs its actions in order. */
+#include "node/daemon/internal.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define HOUSEKEEPING_MS 250u
+#define EXPIRE_MS 60000u
+#define TASKS_A_ROUND 256
+
+void cn_log(const cn_node *node, const char *level, const char *format, ...)
+{
+    static const char *const levels[] = {"error", "warning", "info", "debug"};
+    char text[1024], stamp[32];
+    int wanted = 2, this_one = 2;
+    for (int i = 0; i < 4; i++) {
+        if (strcmp(node->config.log_level, levels[i]) == 0)
+            wanted = i;
+        if (strcmp(level, levels[i]) == 0)
+            this_one = i;
+    }
+    if (this_one > wanted)
+        return;
+    va_list args;
+    va_start(args, format);
+    vsnprintf(text, sizeof text, format, args);
+    va_end(args);
+    time_t now = time(NULL);
+    struct tm tm;
+    gmtime_r(&now, &tm);
+    strftime(stamp, sizeof stamp, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    fprintf(stderr, "%s %s %s: %s\n", stamp, level, node->config.name, text);
+}
+
+void cn_node_fail(cn_node *node, cn_status status, const cn_err *err)
+{
+    if (node->stop_status == CN_OK) {
+        node->stop_status = status;
+        node->stop_err = *err;
+        cn_log(node, "error", "stopping: %s: %s", err->field, err->text);
+    }
+    atomic_store(&node->stop, true);
+}
+
+/* ---- calls from other threads ---- */
+
+static void call_drop(cn_call_task *call)
+{
+    if (atomic_fetch_sub(&call->refs, 1) > 1)
+        return;
+    pthread_mutex_destroy(&call->lock);
+    pthread_cond_destroy(&call->changed);
+    free(call);
+}
+
+bool cn_node_call(cn_node *node, void (*fn)(cn_node *, void *), void *arg, uint64_t timeout_ms)
+{
+    cn_call_task *call = calloc(1, sizeof *call);
+    CN_ASSERT(call);
+    call->task = (cn_task){.kind = TASK_CALL, .bytes = 1};
+    call->fn = fn;
+    call->arg = arg;
+    atomic_init(&call->refs, 2);
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_mutex_init(&call->lock, NULL);
+    pthread_cond_init(&call->changed, &attr);
+    pthread_condattr_destroy(&attr);
+    if (!cn_queue_push_always(node->queue, &call->task)) {
+        call_drop(call);
+        call_drop(call);
+        return false;
+    }
+    uint64_t deadline = cn_monotonic_ms() + timeout_ms;
+    struct timespec until = {.tv_sec = (time_t)(deadline / 1000), .tv_nsec = (long)(deadline % 1000) * 1000000L};
+    pthread_mutex_lock(&call->lock);
+    while (!call->done && pthread_cond_timedwait(&call->changed, &call->lock, &until) == 0)
+        ;
+    bool done = call->done;
+    call->abandoned = !done; /* arg is the caller's: it must not be touched any more */
+    pthread_mutex_unlock(&call->lock);
+    call_drop(call);
+    return done;
+}
+
+static void run_call(cn_node *node, cn_call_task *call)
+{
+    pthread_mutex_lock(&call->lock);
+    if (!call->abandoned) {
+        call->fn(node, call->arg);
+        call->done = true;
+        pthread_cond_signal(&call->changed);
+    }
+    pthread_mutex_unlock(&call->lock);
+    call_drop(call);
+}
+
+/* ---- the core ---- */
+
+void cn_core_answer(cn_node *node, const cn_event *ev)
+{
+    cn_local_event *e = calloc(1, sizeof *e);
+    CN_ASSERT(e);
+    e->ev = *ev;
+    if (ev->block.record_count) {
+        e->record = calloc(ev->block.record_count, sizeof *e->record);
+        CN_ASSERT(e->record);
+        memcpy(e->record, ev->block.record, ev->block.record_count * sizeof *e->record);
+        e->ev.block.record = e->record;
+    }
+    if (node->events_tail)
+        node->events_tail->next = e;
+    else
+        node->events = e;
+    node->events_tail = e;
+}
+
+static void send_to(cn_node *node, const cn_action *a)
+{
+    for (unsigned i = 0; i < node->genesis.set.n; i++)
+        if (i != node->self && (a->to == CN_TO_ALL || a->to == i))
+            (void)cn_links_send(node->links, i, CN_WIRE_CONSENSUS, a->bytes, a->n, true);
+}
+
+/* Appends to the journal; the sync comes once for the whole list. */
+static bool persist(cn_node *node, const cn_action *a, cn_err *err)
+{
+    if (a->has_row) {
+        cn_safety_row row = {.epoch = a->row.epoch,
+                             .view = a->row.view,
+                             .notarized = a->row.notarized,
+                             .nullified = a->row.nullified,
+                             .finalized = a->row.finalized,
+                             .block = a->row.block};
+        if (cn_safety_put_row(node->safety, &row, err) != CN_OK)
+            return false;
+    }
+    return !a->store_body || cn_body_persist(node, &a->block->digest, err);
+}
+
+static void fetch_block(cn_node *node, const cn_digest *digest)
+{
+    unsigned n = node->genesis.set.n;
+    for (unsigned sent = 0, tries = 0; tries < n && sent < 2; tries++) {
+        unsigned to = node->fetch_peer++ % n;
+        if (to != node->self && cn_links_send(node->links, to, CN_WIRE_FETCH_BLOCK, digest->b, CN_DIGEST_LEN, true))
+            sent++;
+    }
+}
+
+void cn_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count)
+{
+    uint64_t checkpoint_time = 0, checkpoint_log = 0;
+    for (size_t i = 0; i < count; i++) {
+        cn_mempool_final(node->pool, node->ledger, blocks[i]);
+        cn_admit_final(node, blocks[i]);
+        atomic_fetch_add(&node->statements_final, cn_ledger_block_count(blocks[i]));
+    }
+    atomic_fetch_add(&node->blocks_final, count);
+    const cn_ledger_block *tip = cn_ledger_tip(node->ledger);
+    cn_ledger_block_checkpoint(tip, &checkpoint_time, &checkpoint_log);
+    pthread_mutex_lock(&node->final_lock);
+    node->final_log_size = cn_ledger_block_header(tip)->log_size;
+    node->checkpoint_log_size = checkpoint_log;
+    pthread_cond_broadcast(&node->final_moved);
+    pthread_mutex_unlock(&node->final_lock);
+}
+
+static void make_final(cn_node *node, const cn_action *a)
+{
+    cn_err err = {0};
+    cn_status st = cn_body_finalize(node, a, &err);
+    if (st != CN_OK) {
+        cn_node_fail(node, st, &err);
+        return;
+    }
+    cn_core_answer(node, &(cn_event){.kind = CN_EV_DURABLE, .view = a->view});
+}
+
+static void report_evidence(cn_node *node, const cn_action *a)
+{
+    char hex[2 * 512 + 1];
+    cn_hex(a->bytes, a->n < 512 ? a->n : 512, hex);
+    cn_log(node, "error", "EVIDENCE of misbehaviour by validator %u (two conflicting votes): %s", a->to, hex);
+}
+
+static void run_action(cn_node *node, const cn_action *a, uint64_t *sync_token)
+{
+    cn_err err = {0};
+    switch (a->kind) {
+    case CN_ACT_PERSIST:
+        if (persist(node, a, &err))
+            *sync_token = a->token;
+        else
+            cn_node_fail(node, CN_IO, &err);
+        break;
+    case CN_ACT_SEND:
+        send_to(node, a);
+        break;
+    case CN_ACT_BUILD:
+        cn_body_build(node, a);
+        break;
+    case CN_ACT_EXECUTE:
+        cn_body_execute(node, a->block);
+        break;
+    case CN_ACT_FETCH:
+        fetch_block(node, &a->parent);
+        break;
+    case CN_ACT_FINAL:
+        make_final(node, a);
+        break;
+    case CN_ACT_FLOOR:
+        if (cn_safety_raise_floor(node->safety, CN_FIRST_EPOCH, a->view, &err) != CN_OK)
+            cn_node_fail(node, CN_IO, &err);
+        break;
+    case CN_ACT_SYNC:
+        cn_sync_ask(node, false);
+        break;
+    case CN_ACT_EVIDENCE:
+        report_evidence(node, a);
+        break;
+    case CN_ACT_STOP:
+        cn_fail(&err, CN_DIVERGED, "consensus", "%s", a->reason);
+        cn_node_fail(node, CN_DIVERGED, &err);
+        break;
+    }
+}
+
+static void step_once(cn_node *node, const cn_event *ev)
+{
+    cn_actions actions = {0};
+    uint64_t token = 0;
+    cn_err err = {0};
+    cn_consensus_step(node->core, cn_wall_ms(), ev, &actions);
+    for (size_t i = 0; i < actions.n && !atomic_load(&node->stop); i++)
+        run_action(node, &actions.v[i], &token);
+    cn_actions_free(&actions);
+    if (!token || atomic_load(&node->stop))
+        return;
+    if (cn_safety_sync(node->safety, &err) == CN_OK) /* durable before any signature leaves (R5) */
+        cn_core_answer(node, &(cn_event){.kind = CN_EV_PERSISTED, .token = token});
+    else
+        cn_node_fail(node, CN_IO, &err);
+}
+
+void cn_core_step(cn_node *node, const cn_event *ev)
+{
+    if (node->in_events) { /* called from within an action: later, in order */
+        cn_core_answer(node, ev);
+        return;
+    }
+    node->in_events = true;
+    step_once(node, ev);
+    while (node->events && !atomic_load(&node->stop)) {
+        cn_local_event *e = node->events;
+        node->events = e->next;
+        if (!node->events)
+            node->events_tail = NULL;
+        step_once(node, &e->ev);
+        free(e->record);
+        free(e);
+    }
+    node->in_events = false;
+}
+
+void cn_tell_pending(cn_node *node)
+{
+    uint64_t oldest = cn_mempool_oldest(node->pool);
+    if (oldest == node->pending_told)
+        return;
+    node->pending_told = oldest;
+    cn_core_step(node, &(cn_event){.kind = CN_EV_PENDING, .oldest_ms = oldest});
+}
+
+/* ---- tasks ---- */
+
+static void on_message(cn_node *node, const cn_message_task *m)
+{
+    switch (m->type) {
+    case CN_WIRE_CONSENSUS:
+        cn_core_step(node, &(cn_event){.kind = CN_EV_MESSAGE, .from = m->peer, .bytes = m->bytes, .n = m->n});
+        break;
+    case CN_WIRE_FETCH_RECORDS:
+        cn_body_serve_records(node, m->peer, m->bytes, m->n);
+        break;
+    case CN_WIRE_RECORDS:
+        node->in_events = true; /* answers are queued, then given below */
+        cn_body_on_records(node, m->peer, m->bytes, m->n);
+        node->in_events = false;
+        cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
+        break;
+    case CN_WIRE_FETCH_BLOCK:
+        cn_body_serve_block(node, m->peer, m->bytes, m->n);
+        break;
+    case CN_WIRE_BLOCK:
+        cn_body_on_block(node, m->bytes, m->n);
+        break;
+    case CN_WIRE_SYNC_REQUEST:
+        cn_sync_serve(node, m->peer, m->bytes, m->n);
+        break;
+    case CN_WIRE_SYNC_BLOCKS:
+        cn_sync_on_blocks(node, m->peer, m->bytes, m->n);
+        break;
+    default:
+        atomic_fetch_add(&node->bad_peer_bytes, 1);
+        break;
+    }
+}
+
+static void run_task(cn_node *node, cn_task *task)
+{
+    switch ((cn_task_kind)task->kind) {
+    case TASK_ADMIT:
+        cn_admit_task(node, (cn_admission *)task);
+        break;
+    case TASK_MESSAGE:
+        on_message(node, (cn_message_task *)task);
+        free(task);
+        break;
+    case TASK_LINK: {
+        const cn_message_task *m = (cn_message_task *)task;
+        cn_log(node, "info", "link to %s is %s", cn_validator_name(node, m->peer), m->up ? "up" : "down");
+        free(task);
+        break;
+    }
+    case TASK_CALL:
+        run_call(node, (cn_call_task *)task);
+        break;
+    }
+}
+
+static uint64_t slowest_round_trip_ms(cn_node *node)
+{
+    uint64_t slowest = 0;
+    for (unsigned i = 0; i < node->genesis.set.n; i++) {
+        cn_link_info info;
+        if (i == node->self)
+            continue;
+        cn_links_info(node->links, i, &info);
+        if (info.up && info.rtt_us > slowest)
+            slowest = info.rtt_us;
+    }
+    return slowest * 2 / 1000; /* the smoothed value doubled stands for the 99th percentile */
+}
+
+static void keep_house(cn_node *node)
+{
+    uint64_t now = cn_monotonic_ms();
+    if (now < node->housekept_ms + HOUSEKEEPING_MS)
+        return;
+    node->housekept_ms = now;
+    cn_mempool_expire(node->pool, cn_wall_ms(), EXPIRE_MS);
+    node->in_events = true;
+    cn_body_ask_again(node, now);
+    node->in_events = false;
+    cn_core_step(node, &(cn_event){.kind = CN_EV_RTT, .rtt_ms = slowest_round_trip_ms(node)});
+}
+
+static uint64_t next_wake_ms(cn_node *node)
+{
+    uint64_t wall = cn_wall_ms(), now = cn_monotonic_ms(), at = now + HOUSEKEEPING_MS;
+    uint64_t deadline = cn_consensus_deadline(node->core);
+    if (deadline != UINT64_MAX) {
+        uint64_t in = deadline > wall ? deadline - wall : 0;
+        at = now + in < at ? now + in : at;
+    }
+    return at;
+}
+
+void *cn_node_thread(void *arg)
+{
+    cn_node *node = arg;
+    cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
+    while (!atomic_load(&node->stop)) {
+        cn_task *task = cn_queue_pop(node->queue, next_wake_ms(node));
+        for (int i = 0; task && i < TASKS_A_ROUND && !atomic_load(&node->stop); i++) {
+            run_task(node, task);
+            task = i + 1 < TASKS_A_ROUND ? cn_queue_pop(node->queue, 0) : NULL;
+        }
+        if (atomic_load(&node->stop))
+            break;
+        keep_house(node);
+        cn_tell_pending(node);
+        if (cn_wall_ms() >= cn_consensus_deadline(node->core))
+            cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
+    }
+    cn_queue_close(node->queue);
+    return NULL;
+}

@@ -1,0 +1,36 @@
+/* A queue between threads with a limit in bytes: many producers, one or more consumers.
+ *
+ * Entries are intrusive: a cn_task is the first member of the caller's structure, and belongs to the queue from a
+ * successful push to the pop that returns it. */
+#ifndef CARNET_NODE_DAEMON_QUEUE_H
+#define CARNET_NODE_DAEMON_QUEUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct cn_task {
+    struct cn_task *next;
+    size_t bytes; /* what it counts against the limit; set by the producer, at least 1 */
+    int kind;
+} cn_task;
+
+typedef struct cn_queue cn_queue;
+
+cn_queue *cn_queue_new(size_t max_bytes);                 /* NULL: out of memory */
+void cn_queue_free(cn_queue *q, void (*drop)(cn_task *)); /* drops what is left */
+/* False when the limit is reached or the queue is closed: the task stays the caller's. */
+bool cn_queue_push(cn_queue *q, cn_task *task);
+/* As push, past the limit: for the few entries that must not be lost (answers, link events). */
+bool cn_queue_push_always(cn_queue *q, cn_task *task);
+/* Waits until the deadline (monotonic milliseconds; 0 does not wait, UINT64_MAX for ever). NULL: none came in time, or
+ * the queue is closed and empty. */
+cn_task *cn_queue_pop(cn_queue *q, uint64_t deadline_ms);
+void cn_queue_close(cn_queue *q); /* wakes every waiting consumer; pushes fail from now on */
+size_t cn_queue_bytes(cn_queue *q);
+uint64_t cn_queue_dropped(cn_queue *q); /* pushes refused so far */
+
+uint64_t cn_monotonic_ms(void);
+uint64_t cn_wall_ms(void);
+
+#endif

@@ -1,0 +1,79 @@
+/* The native audit dossier: one deterministic ZIP that holds everything a verifier needs (docs/audit-format.md).
+ *
+ *   manifest.json            what it is about, and the SHA-256 of every other file
+ *   genesis.json             G
+ *   checkpoint.bin           the header that all proofs lead to, linking headers, a finalization
+ *   subjects/<tag>.bin       completeness record with its state proof and leaves, or a proof of absence
+ *   statements/<index>.bin   SignedStatement and its path in the log
+ * Names ascend; times are fixed; nothing depends on the wall clock. */
+#ifndef CARNET_NODE_FORMATS_DOSSIER_H
+#define CARNET_NODE_FORMATS_DOSSIER_H
+
+#include "proto/header.h"
+#include "proto/ics23.h"
+#include "proto/merkle.h"
+#include "proto/quorum.h"
+#include "proto/state.h"
+
+#include <stdint.h>
+
+#define CN_DOSSIER_FORMAT "carnet-audit-1"
+#define CN_DOSSIER_MAX_BYTES ((size_t)1 << 30) /* all files together, unpacked */
+#define CN_DOSSIER_MAX_FILES 4000000u
+
+typedef enum cn_dossier_kind { CN_DOSSIER_SUBJECT = 1, CN_DOSSIER_STATEMENT = 2 } cn_dossier_kind;
+
+/* ---- writing ---- */
+typedef struct cn_dossier_writer cn_dossier_writer;
+cn_dossier_writer *cn_dossier_writer_new(void); /* NULL: out of memory */
+void cn_dossier_writer_free(cn_dossier_writer *w);
+/* subject: its canonical URI, or the hexadecimal id of the statement. */
+void cn_dossier_set_scope(cn_dossier_writer *w, cn_dossier_kind kind, const char *subject, const cn_digest *tag,
+                          uint64_t checkpoint);
+void cn_dossier_add_genesis(cn_dossier_writer *w, cn_span bytes);
+void cn_dossier_add_checkpoint(cn_dossier_writer *w, const cn_header *headers, size_t count, cn_span certificate);
+void cn_dossier_add_subject(cn_dossier_writer *w, const cn_digest *tag, cn_span ics23_existence,
+                            const cn_subject_leaf *leaves, uint64_t count);
+void cn_dossier_add_absence(cn_dossier_writer *w, const cn_digest *tag, cn_span ics23_absence);
+void cn_dossier_add_statement(cn_dossier_writer *w, uint64_t log_index, cn_span record, cn_span items,
+                              const cn_digest *path, size_t path_len);
+/* Writes the ZIP; faults of the calls before are reported here. */
+cn_status cn_dossier_finish(cn_dossier_writer *w, cn_buf *out, cn_err *err);
+
+/* ---- reading: strict, budgets before allocations ---- */
+typedef struct cn_dossier_subject {
+    cn_digest tag;
+    bool present;
+    cn_span proof; /* CommitmentProof bytes: existence or absence */
+    uint64_t count;
+    const uint8_t *leaves; /* count times CN_SUBJECT_LEAF_LEN */
+} cn_dossier_subject;
+
+typedef struct cn_dossier_statement {
+    uint64_t log_index;
+    cn_span whole;
+    size_t path_len;
+    cn_digest path[CN_PROOF_MAX];
+} cn_dossier_statement;
+
+typedef struct cn_dossier {
+    cn_dossier_kind kind;
+    char subject[2048];
+    cn_digest tag;
+    uint64_t checkpoint;
+    cn_span genesis;
+    size_t header_count;
+    cn_header *header; /* the checkpoint first, then those that lead to the certified one */
+    cn_certificate certificate;
+    size_t subject_count;
+    cn_dossier_subject *subjects; /* ascending tags */
+    size_t statement_count;
+    cn_dossier_statement *statement; /* ascending log indexes */
+    void *owned;
+} cn_dossier;
+
+/* CN_INVALID and friends: err->field names the file in the ZIP. */
+cn_status cn_dossier_read(const void *zip, size_t n, cn_dossier *ret, cn_err *err);
+void cn_dossier_clear(cn_dossier *d);
+
+#endif

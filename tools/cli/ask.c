@@ -1,0 +1,220 @@
+/* Commands that ask a node: status, why, query, audit, export, member list. */
+#include "tools/cli/cli.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define API_OPTION                                                                                                     \
+    {                                                                                                                  \
+        "--api", false, true, "URL of a node, e.g. http://127.0.0.1:7401", NULL                                        \
+    }
+#define JSON_OPTION                                                                                                    \
+    {                                                                                                                  \
+        "--json", true, false, "print JSON", NULL                                                                      \
+    }
+
+int cmd_status(int argc, char **argv)
+{
+    cli_option options[] = {API_OPTION, JSON_OPTION, {0}};
+    cli_args args;
+    int status;
+    json_t *json = NULL;
+    cn_err err = {0};
+    if (!cli_parse(argc, argv, "status --api URL", options, &args, &status))
+        return status;
+    if (cli_get_json(cli_value(&args, "--api"), "/v1/status", &json, &err) != CN_OK)
+        return cli_complain(EXIT_NO, &err);
+    if (cli_flag(&args, "--json")) {
+        cli_print_json(json);
+        return EXIT_GOOD;
+    }
+    printf("%s of %s: height %lld, %lld statements final, %lld wait, view %lld\n",
+           json_string_value(json_object_get(json, "name")), json_string_value(json_object_get(json, "network")),
+           (long long)json_integer_value(json_object_get(json, "height")),
+           (long long)json_integer_value(json_object_get(json, "statements")),
+           (long long)json_integer_value(json_object_get(json, "pending")),
+           (long long)json_integer_value(json_object_get(json, "view")));
+    printf("header  %s\ngenesis %s\n", json_string_value(json_object_get(json, "header")),
+           json_string_value(json_object_get(json, "genesis")));
+    size_t i;
+    json_t *peer;
+    json_array_foreach(json_object_get(json, "peers"), i, peer)
+    {
+        const char *error = json_string_value(json_object_get(peer, "last_error"));
+        printf("  %-12s %s%s%s\n", json_string_value(json_object_get(peer, "name")),
+               json_is_true(json_object_get(peer, "up")) ? "linked" : "not linked", error ? ": " : "",
+               error ? error : "");
+    }
+    json_decref(json);
+    return EXIT_GOOD;
+}
+
+int cmd_why(int argc, char **argv)
+{
+    cli_option options[] = {API_OPTION, JSON_OPTION, {0}};
+    cli_args args;
+    int status;
+    json_t *json = NULL;
+    cn_err err = {0};
+    if (!cli_parse(argc, argv, "why --api URL", options, &args, &status))
+        return status;
+    if (cli_get_json(cli_value(&args, "--api"), "/v1/why", &json, &err) != CN_OK)
+        return cli_complain(EXIT_NO, &err);
+    bool can = json_is_true(json_object_get(json, "can_commit"));
+    if (cli_flag(&args, "--json")) {
+        cli_print_json(json);
+        return can ? EXIT_GOOD : EXIT_NO;
+    }
+    const char *summary = json_string_value(json_object_get(json, "summary"));
+    puts(summary ? summary : "the node gave no reason");
+    size_t i;
+    json_t *missing;
+    json_array_foreach(json_object_get(json, "missing"), i, missing)
+        printf("  missing %-12s %s\n", json_string_value(json_object_get(missing, "name")),
+               json_string_value(json_object_get(missing, "reason")));
+    json_decref(json);
+    return can ? EXIT_GOOD : EXIT_NO;
+}
+
+/* ---- query ---- */
+
+static void print_event(const json_t *event)
+{
+    const char *type = json_string_value(json_object_get(event, "type"));
+    const char *content = json_string_value(json_object_get(event, "content"));
+    const char *time = json_string_value(json_object_get(event, "claimed_from"));
+    printf("%8lld  %-24s %-20s %s\n", (long long)json_integer_value(json_object_get(event, "log_index")),
+           time ? time : json_string_value(json_object_get(event, "recorded")), type ? type : "registry",
+           content ? "" : json_string_value(json_object_get(event, "statement")));
+    json_t *parsed = content ? json_loads(content, 0, NULL) : NULL;
+    const char *step = json_string_value(json_object_get(parsed, "bizStep"));
+    const char *place = json_string_value(json_object_get(json_object_get(parsed, "readPoint"), "id"));
+    if (step || place)
+        printf("          %s%s%s\n", step ? step : "", step && place ? " at " : "", place ? place : "");
+    json_decref(parsed);
+}
+
+static cn_status query_page(const cli_args *args, const char *subject, uint64_t cursor, json_t **ret, cn_err *err)
+{
+    static const char *const filters[] = {"from", "to", "type"};
+    char path[8192], encoded[2048], value[1024];
+    if (!cli_encode(subject, encoded, sizeof encoded))
+        return cn_fail(err, CN_TOO_LARGE, "--subject", "the URI is too long");
+    size_t n = (size_t)snprintf(path, sizeof path, "/v1/subjects/%s/events?limit=500&cursor=%llu", encoded,
+                                (unsigned long long)cursor);
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
+        char option[16];
+        snprintf(option, sizeof option, "--%s", filters[i]);
+        const char *text = cli_value(args, option);
+        if (text && cli_encode(text, value, sizeof value))
+            n += (size_t)snprintf(path + n, sizeof path - n, "&%s=%s", filters[i], value);
+    }
+    return cli_get_json(cli_value(args, "--api"), path, ret, err);
+}
+
+int cmd_query(int argc, char **argv)
+{
+    cli_option options[] = {API_OPTION,
+                            {"--subject", false, true, "URI of a consignment, container, device, document, ...", NULL},
+                            {"--from", false, false, "events that claim a time at or after, RFC 3339", NULL},
+                            {"--to", false, false, "events that claim a time at or before", NULL},
+                            {"--type", false, false, "event type, e.g. ObjectEvent", NULL},
+                            JSON_OPTION,
+                            {0}};
+    cli_args args;
+    int status;
+    cn_err err = {0};
+    uint64_t cursor = 0;
+    size_t count = 0;
+    if (!cli_parse(argc, argv, "query --api URL --subject URI [--from T] [--to T] [--type X]", options, &args, &status))
+        return status;
+    json_t *all = json_array();
+    for (bool more = true; more;) {
+        json_t *page = NULL;
+        cn_status st = query_page(&args, cli_value(&args, "--subject"), cursor, &page, &err);
+        if (st != CN_OK) {
+            json_decref(all);
+            return cli_complain(EXIT_NO, &err);
+        }
+        size_t i;
+        json_t *event;
+        json_array_foreach(json_object_get(page, "events"), i, event)
+        {
+            if (cli_flag(&args, "--json"))
+                json_array_append(all, event);
+            else
+                print_event(event);
+            count++;
+        }
+        const json_t *next = json_object_get(page, "next_cursor");
+        more = json_is_integer(next);
+        cursor = (uint64_t)json_integer_value(next);
+        json_decref(page);
+    }
+    if (cli_flag(&args, "--json"))
+        cli_print_json(json_pack("{s:s, s:O}", "subject", cli_value(&args, "--subject"), "events", all));
+    else
+        printf("%zu events\n", count);
+    json_decref(all);
+    return EXIT_GOOD;
+}
+
+/* ---- files ---- */
+
+static int fetch_file(const cli_args *args, const char *path, const char *what)
+{
+    cli_answer a;
+    cn_err err = {0};
+    const char *out = cli_value(args, "--out");
+    if (cli_http(cli_value(args, "--api"), path, NULL, NULL, 0, 300, &a, &err) != CN_OK)
+        return cli_complain(EXIT_NO, &err);
+    if (cli_problem(&a, &err) != CN_OK) {
+        cli_answer_free(&a);
+        return cli_complain(EXIT_NO, &err);
+    }
+    cn_status st = cli_write_file(out, a.body.p, a.body.n, 0644, &err);
+    if (st == CN_OK && cli_flag(args, "--json"))
+        cli_print_json(json_pack("{s:s, s:I}", "file", out, "bytes", (json_int_t)a.body.n));
+    else if (st == CN_OK)
+        printf("%s: %zu bytes, %s\n", out, a.body.n, what);
+    cli_answer_free(&a);
+    return st == CN_OK ? EXIT_GOOD : cli_complain(EXIT_USE, &err);
+}
+
+int cmd_audit(int argc, char **argv)
+{
+    cli_option options[] = {API_OPTION,
+                            {"--subject", false, true, "URI of the subject", NULL},
+                            {"--out", false, true, "file to write (ZIP)", NULL},
+                            JSON_OPTION,
+                            {0}};
+    cli_args args;
+    int status;
+    char path[8192], encoded[2048];
+    if (!cli_parse(argc, argv, "audit --api URL --subject URI --out FILE.zip", options, &args, &status))
+        return status;
+    if (!cli_encode(cli_value(&args, "--subject"), encoded, sizeof encoded))
+        return cli_say(EXIT_USE, "--subject: the URI is too long");
+    snprintf(path, sizeof path, "/v1/subjects/%s/audit", encoded);
+    return fetch_file(&args, path, "verify it with carnet verify --genesis DIGEST");
+}
+
+int cmd_export(int argc, char **argv)
+{
+    cli_option options[] = {API_OPTION,
+                            {"--statement", false, true, "statement id", NULL},
+                            {"--format", false, true, "native", NULL},
+                            {"--out", false, true, "file to write", NULL},
+                            JSON_OPTION,
+                            {0}};
+    cli_args args;
+    int status;
+    char path[512];
+    if (!cli_parse(argc, argv, "export --api URL --statement ID --format native --out FILE", options, &args, &status))
+        return status;
+    const char *format = cli_value(&args, "--format");
+    if (strcmp(format, "native") != 0)
+        return cli_say(EXIT_USE, "--format %s is not exported by this version; use native", format);
+    snprintf(path, sizeof path, "/v1/statements/%.100s/proof?format=native", cli_value(&args, "--statement"));
+    return fetch_file(&args, path, "verify it with carnet verify --genesis DIGEST");
+}

@@ -1,0 +1,89 @@
+/* carnet verify */
+#include "tools/verify/verify.h"
+#include "tools/cli/cli.h"
+
+#include <string.h>
+#include <time.h>
+
+#define DOSSIER_MAX ((size_t)1 << 30)
+
+static const char *const verdicts[] = {"ok", "failed", "not-checked"};
+
+static json_t *report_json(const cn_verify_report *r)
+{
+    json_t *steps = json_array();
+    for (int i = 0; i < CN_STEP_COUNT; i++) {
+        const cn_verify_result *s = &r->step[i];
+        json_t *step =
+            json_pack("{s:s, s:s}", "step", cn_verify_step_name((cn_verify_step)i), "verdict", verdicts[s->verdict]);
+        if (s->verdict == CN_VERDICT_FAILED) {
+            json_object_set_new(step, "where", json_string_nocheck(s->err.field));
+            json_object_set_new(step, "faults", json_integer((json_int_t)s->faults));
+        }
+        if (s->verdict != CN_VERDICT_OK)
+            json_object_set_new(step, "reason", json_string_nocheck(s->err.text));
+        json_array_append_new(steps, step);
+    }
+    return json_pack("{s:b, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "accepted", r->accepted, "subject", r->subject,
+                     "absent", r->absent, "checkpoint", (json_int_t)r->checkpoint_height, "statements",
+                     (json_int_t)r->statements, "subject_statements", (json_int_t)r->subject_statements, "items",
+                     (json_int_t)r->items, "unreadable_items", (json_int_t)r->unreadable_items, "steps", steps);
+}
+
+static void print_report(const cn_verify_report *r)
+{
+    char when[32] = "";
+    time_t seconds = (time_t)(r->checkpoint_time_ms / 1000);
+    struct tm tm;
+    if (gmtime_r(&seconds, &tm))
+        strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+    for (int i = 0; i < CN_STEP_COUNT; i++) {
+        const cn_verify_result *s = &r->step[i];
+        printf("  %-17s %-11s %s", cn_verify_step_name((cn_verify_step)i), verdicts[s->verdict],
+               s->verdict == CN_VERDICT_OK ? cn_verify_step_text((cn_verify_step)i) : s->err.text);
+        if (s->verdict == CN_VERDICT_FAILED)
+            printf(" (%s%s)", s->err.field, s->faults > 1 ? ", and more" : "");
+        printf("\n");
+    }
+    if (!r->accepted)
+        printf("NOT verified\n");
+    else if (r->absent)
+        printf("verified: nothing is recorded about %s up to height %llu (%s)\n", r->subject,
+               (unsigned long long)r->checkpoint_height, when);
+    else
+        printf("verified: %s, %llu statements with %llu items, complete up to height %llu (%s)\n", r->subject,
+               (unsigned long long)(r->subject_statements ? r->subject_statements : r->statements),
+               (unsigned long long)r->items, (unsigned long long)r->checkpoint_height, when);
+    if (r->accepted && r->unreadable_items)
+        printf("%llu items are sealed or of a format without a reader here; what they name was not checked\n",
+               (unsigned long long)r->unreadable_items);
+}
+
+int cmd_verify(int argc, char **argv)
+{
+    cli_option options[] = {{"--genesis", false, true, "genesis digest of the network, 64 hexadecimal digits", NULL},
+                            {"--json", true, false, "print JSON", NULL},
+                            {0}};
+    cli_args args;
+    int status;
+    cn_digest network;
+    cn_buf zip;
+    cn_err err = {0};
+    static cn_verify_report report;
+    if (!cli_parse(argc, argv, "verify --genesis DIGEST FILE.zip", options, &args, &status))
+        return status;
+    const char *hex = cli_value(&args, "--genesis");
+    if (!cn_unhex(hex, strlen(hex), network.b, CN_DIGEST_LEN))
+        return cli_say(EXIT_USE, "--genesis must be 64 lower-case hexadecimal digits");
+    if (args.count != 1)
+        return cli_say(EXIT_USE, "verify needs one file");
+    if (cli_read_file(args.positional[0], DOSSIER_MAX, &zip, &err) != CN_OK)
+        return cli_complain(EXIT_USE, &err);
+    cn_status st = cn_verify_dossier(zip.p, zip.n, &network, &report);
+    cn_buf_free(&zip);
+    if (cli_flag(&args, "--json"))
+        cli_print_json(report_json(&report));
+    else
+        print_report(&report);
+    return st == CN_OK ? EXIT_GOOD : EXIT_NO;
+}

@@ -1,0 +1,50 @@
+/* What the files of tools/verify share. Private.
+ *
+ *   verify.c    the steps in order      keys.c     which key had authority where
+ *   trees.c     completeness            content.c  what the items themselves name */
+#ifndef CARNET_TOOLS_VERIFY_INTERNAL_H
+#define CARNET_TOOLS_VERIFY_INTERNAL_H
+
+#include "node/formats/dossier.h"
+#include "node/formats/genesis.h"
+#include "proto/statement.h"
+#include "tools/verify/verify.h"
+
+typedef struct known_key {
+    cn_digest id, owner;
+    cn_public_key key;
+    uint32_t purpose;
+    uint64_t registered, ended; /* log indexes; ended 0: active */
+    bool revoked;
+    cn_digest *salvaged;
+    size_t salvaged_count;
+    bool chain_known;
+    uint64_t sequence; /* newest statement seen */
+    cn_digest last_id;
+} known_key;
+
+typedef struct verifier {
+    cn_verify_report *report;
+    cn_dossier dossier;
+    cn_genesis genesis;
+    bool has_genesis;
+    cn_statement **statement; /* by place in the dossier; NULL: does not decode */
+    known_key *key;
+    size_t key_count, key_cap;
+} verifier;
+
+void verify_fault(verifier *v, cn_verify_step step, cn_status code, const char *where, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
+void verify_where(const verifier *v, size_t place, char out[96]); /* "statements/…42.bin" */
+
+known_key *verify_find_key(const verifier *v, const cn_digest *id);
+/* Signatures, authority and chains, in ascending log order. */
+void verify_keys(verifier *v);
+void verify_keys_free(verifier *v);
+/* Every subject file, and that the closure is whole. */
+void verify_trees(verifier *v);
+void verify_content(verifier *v);
+/* Does the statement declare the subject by itself? (Registry statements: their keys and members.) */
+bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *tag);
+
+#endif

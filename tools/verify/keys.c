@@ -1,0 +1,195 @@
+/* Which key had authority at which log index: derived from genesis and the registry statements of the dossier, in log
+ * order. That none of those is missing is what completeness over each key's own tree shows (trees.c). */
+#include "tools/verify/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+known_key *verify_find_key(const verifier *v, const cn_digest *id)
+{
+    for (size_t i = 0; i < v->key_count; i++)
+        if (cn_digest_eq(&v->key[i].id, id))
+            return &v->key[i];
+    return NULL;
+}
+
+static known_key *add_key(verifier *v, const cn_public_key *key, uint32_t purpose, const cn_digest *owner,
+                          uint64_t index)
+{
+    if (v->key_count == v->key_cap) {
+        v->key_cap = v->key_cap ? 2 * v->key_cap : 32;
+        v->key = realloc(v->key, v->key_cap * sizeof *v->key);
+        CN_ASSERT(v->key);
+    }
+    known_key *k = &v->key[v->key_count++];
+    *k = (known_key){.id = cn_key_id(key), .owner = *owner, .key = *key, .purpose = purpose, .registered = index};
+    return k;
+}
+
+void verify_keys_free(verifier *v)
+{
+    for (size_t i = 0; i < v->key_count; i++)
+        free(v->key[i].salvaged);
+    free(v->key);
+}
+
+static bool is_salvaged(const known_key *k, const cn_digest *id)
+{
+    for (size_t i = 0; i < k->salvaged_count; i++)
+        if (cn_digest_eq(&k->salvaged[i], id))
+            return true;
+    return false;
+}
+
+static bool is_registrar(const verifier *v, const cn_digest *member)
+{
+    for (size_t i = 0; i < v->genesis.member_count; i++)
+        if (cn_digest_eq(&v->genesis.member[i].id, member))
+            return v->genesis.member[i].registrar;
+    return false;
+}
+
+/* ---- what a registry statement changes ---- */
+
+static void register_key(verifier *v, const cn_registry_change *c, const cn_digest *owner, uint64_t index,
+                         const char *where)
+{
+    cn_digest id = cn_key_id(&c->new_key.key), digest = cn_possession_digest(&v->genesis.network, owner, &id);
+    if (verify_find_key(v, &id))
+        verify_fault(v, CN_STEP_AUTHORITY, CN_CONFLICT, where, "registers key %s a second time", cn_digest_hex(&id).s);
+    else if (!cn_verify(&c->new_key.key, &digest, c->new_key.possession.b))
+        verify_fault(v, CN_STEP_AUTHORITY, CN_BAD_SIGNATURE, where, "the new key has not proved its possession");
+    else
+        (void)add_key(v, &c->new_key.key, c->new_key.purpose, owner, index);
+}
+
+static void salvage(known_key *target, const cn_registry_change *c)
+{
+    target->salvaged =
+        realloc(target->salvaged, (target->salvaged_count + c->salvaged_count) * sizeof *target->salvaged);
+    CN_ASSERT(target->salvaged);
+    memcpy(target->salvaged + target->salvaged_count, c->salvaged, c->salvaged_count * sizeof *c->salvaged);
+    target->salvaged_count += c->salvaged_count;
+}
+
+static void change_key(verifier *v, known_key *target, const cn_registry_change *c, uint64_t index, const char *where)
+{
+    cn_digest owner = target->owner;
+    switch (c->op) {
+    case CN_REG_KEY_ROTATE:
+        target->ended = index;
+        register_key(v, c, &owner, index, where);
+        break;
+    case CN_REG_KEY_REVOKE:
+        target->ended = index;
+        target->revoked = true;
+        break;
+    case CN_REG_KEY_GAP:
+        target->chain_known = true;
+        target->sequence = c->sequence;
+        target->last_id = c->previous;
+        break;
+    case CN_REG_KEY_SALVAGE:
+        salvage(target, c);
+        break;
+    default:
+        break;
+    }
+}
+
+/* The same rights as node/ledger/rules.c grants. */
+static void apply_registry(verifier *v, const cn_statement *s, uint64_t index, const char *where)
+{
+    const cn_registry_change *c = &s->body.registry;
+    const known_key *signer = verify_find_key(v, &s->body.key_id);
+    known_key *target = verify_find_key(v, &c->key_id);
+    if (!signer)
+        return; /* reported already */
+    bool self = target == signer, capture = signer->purpose == CN_PURPOSE_CAPTURE;
+    bool owner = target && cn_digest_eq(&target->owner, &signer->owner);
+    bool governs = is_registrar(v, &signer->owner);
+    cn_digest signer_owner = signer->owner;
+    switch (c->op) {
+    case CN_REG_KEY_REGISTER:
+        if (!capture)
+            verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "a key that may not register keys registered one");
+        register_key(v, c, &signer_owner, index, where);
+        return;
+    case CN_REG_MEMBER_REGISTER: {
+        cn_digest member = cn_member_id(c->name);
+        if (!capture || !governs)
+            verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "a member was registered by one who is no registrar");
+        register_key(v, c, &member, index, where);
+        return;
+    }
+    case CN_REG_CHANNEL_KEY:
+        return;
+    default:
+        break;
+    }
+    if (!target)
+        return; /* a key that signed nothing here */
+    bool allowed = c->op == CN_REG_KEY_ROTATE    ? owner && (self || capture)
+                   : c->op == CN_REG_KEY_SALVAGE ? owner && capture
+                   : c->op == CN_REG_KEY_GAP     ? capture && !self && (owner || governs)
+                                                 : capture && (owner || governs);
+    if (!allowed)
+        verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where,
+                     "a registry change was signed by a key without the right to it");
+    change_key(v, target, c, index, where);
+}
+
+/* ---- each statement ---- */
+
+static void check_chain(verifier *v, known_key *k, const cn_statement *s, const char *where)
+{
+    const cn_body *b = &s->body;
+    if (k->chain_known && b->sequence <= k->sequence)
+        verify_fault(v, CN_STEP_HASH_CHAIN, CN_BROKEN_CHAIN, where, "sequence %llu comes after %llu of the same key",
+                     (unsigned long long)b->sequence, (unsigned long long)k->sequence);
+    else if (k->chain_known && b->sequence == k->sequence + 1 && !cn_digest_eq(&b->previous, &k->last_id))
+        verify_fault(v, CN_STEP_HASH_CHAIN, CN_BROKEN_CHAIN, where,
+                     "previous is not the id of the key's statement %llu", (unsigned long long)k->sequence);
+    else if (b->sequence == 1 && !cn_digest_is_zero(&b->previous))
+        verify_fault(v, CN_STEP_HASH_CHAIN, CN_BROKEN_CHAIN, where,
+                     "the first statement of a key names a previous one");
+    k->chain_known = true;
+    k->sequence = b->sequence;
+    k->last_id = s->id;
+}
+
+static void check_one(verifier *v, size_t i)
+{
+    const cn_statement *s = v->statement[i];
+    uint64_t index = v->dossier.statement[i].log_index;
+    char where[96];
+    cn_err err = {0};
+    verify_where(v, i, where);
+    known_key *k = verify_find_key(v, &s->body.key_id);
+    if (!k) {
+        verify_fault(v, CN_STEP_AUTHORITY, CN_UNKNOWN_KEY, where, "no registration of key %s before it is here",
+                     cn_digest_hex(&s->body.key_id).s);
+        return;
+    }
+    if (cn_statement_verify(s, &k->key, &err) != CN_OK)
+        verify_fault(v, CN_STEP_SIGNATURE, err.code, where, "%s", err.text);
+    if (k->registered && k->registered >= index)
+        verify_fault(v, CN_STEP_AUTHORITY, CN_KEY_NOT_ACTIVE, where, "its key was registered later, at log index %llu",
+                     (unsigned long long)k->registered);
+    if (k->ended && !(k->revoked && is_salvaged(k, &s->id)))
+        verify_fault(v, CN_STEP_AUTHORITY, CN_KEY_NOT_ACTIVE, where, "its key was %s before, at log index %llu",
+                     k->revoked ? "revoked" : "replaced", (unsigned long long)k->ended);
+    check_chain(v, k, s, where);
+    if (s->body.kind == CN_PAYLOAD_REGISTRY)
+        apply_registry(v, s, index, where);
+}
+
+void verify_keys(verifier *v)
+{
+    for (size_t i = 0; i < v->genesis.member_count; i++)
+        (void)add_key(v, &v->genesis.member[i].capture_key, CN_PURPOSE_CAPTURE, &v->genesis.member[i].id, 0);
+    for (size_t i = 0; i < v->dossier.statement_count; i++)
+        if (v->statement[i])
+            check_one(v, i);
+}

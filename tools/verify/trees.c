@@ -1,0 +1,270 @@
+/* Completeness: each subject's record is in the state of the checkpoint, its leaves are all of it, and each leaf's
+ * statement is here; and the trees that must be here are. */
+#include "tools/verify/internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const cn_dossier_subject *find_subject(const verifier *v, const cn_digest *tag)
+{
+    size_t low = 0, high = v->dossier.subject_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = cn_digest_cmp(&v->dossier.subjects[middle].tag, tag);
+        if (order == 0)
+            return &v->dossier.subjects[middle];
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+static int find_statement(const verifier *v, uint64_t index)
+{
+    size_t low = 0, high = v->dossier.statement_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        uint64_t here = v->dossier.statement[middle].log_index;
+        if (here == index)
+            return (int)middle;
+        if (here < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return -1;
+}
+
+/* ---- what a statement declares ---- */
+
+static bool registry_declares(const verifier *v, const cn_statement *s, const cn_digest *tag)
+{
+    const cn_registry_change *c = &s->body.registry;
+    const uint8_t *salt = v->genesis.subject_salt;
+    const known_key *signer = verify_find_key(v, &s->body.key_id), *target = verify_find_key(v, &c->key_id);
+    cn_digest named = cn_key_subject(salt, &c->key_id), fresh_id = cn_key_id(&c->new_key.key);
+    cn_digest fresh = cn_key_subject(salt, &fresh_id);
+    if (c->op >= CN_REG_KEY_ROTATE && c->op <= CN_REG_KEY_SALVAGE && cn_digest_eq(&named, tag))
+        return true;
+    if (c->new_key.key.type && cn_digest_eq(&fresh, tag))
+        return true;
+    cn_digest member = signer ? cn_member_subject(salt, &signer->owner) : cn_digest_zero;
+    if (cn_digest_eq(&member, tag))
+        return true;
+    member = target ? cn_member_subject(salt, &target->owner) : cn_digest_zero;
+    if (cn_digest_eq(&member, tag))
+        return true;
+    if (c->op != CN_REG_MEMBER_REGISTER)
+        return false;
+    cn_digest id = cn_member_id(c->name);
+    member = cn_member_subject(salt, &id);
+    return cn_digest_eq(&member, tag);
+}
+
+bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *tag)
+{
+    const cn_body *b = &s->body;
+    switch (b->kind) {
+    case CN_PAYLOAD_EVENT_BATCH:
+        for (size_t i = 0; i < b->batch.entry_count; i++)
+            if (cn_digest_eq(&b->batch.entry[i].subject, tag))
+                return true;
+        return false;
+    case CN_PAYLOAD_REGISTRY:
+        return registry_declares(v, s, tag);
+    case CN_PAYLOAD_PAIRING:
+        return cn_digest_eq(&b->pairing.container, tag) || cn_digest_eq(&b->pairing.consignment, tag);
+    case CN_PAYLOAD_DOCUMENT: {
+        cn_digest own = cn_document_subject(v->genesis.subject_salt, &b->document.digest);
+        for (size_t i = 0; i < b->document.subject_count; i++)
+            if (cn_digest_eq(&b->document.subject[i], tag))
+                return true;
+        return cn_digest_eq(&own, tag);
+    }
+    }
+    return false;
+}
+
+/* An entry on a container that a pairing at a lower index ties to the consignment at that time. */
+static bool paired(const verifier *v, const cn_statement *s, uint64_t index, const cn_digest *consignment)
+{
+    if (s->body.kind != CN_PAYLOAD_EVENT_BATCH)
+        return false;
+    for (size_t i = 0; i < v->dossier.statement_count && v->dossier.statement[i].log_index < index; i++) {
+        const cn_statement *p = v->statement[i];
+        if (!p || p->body.kind != CN_PAYLOAD_PAIRING || !cn_digest_eq(&p->body.pairing.consignment, consignment))
+            continue;
+        for (size_t k = 0; k < s->body.batch.entry_count; k++) {
+            const cn_batch_entry *e = &s->body.batch.entry[k];
+            if (cn_digest_eq(&e->subject, &p->body.pairing.container) && e->last_ms >= p->body.pairing.start_ms)
+                return true;
+        }
+    }
+    return false;
+}
+
+/* ---- one subject ---- */
+
+static void check_leaf(verifier *v, const cn_dossier_subject *s, const cn_subject_leaf *leaf, const char *where)
+{
+    int place = find_statement(v, leaf->log_index);
+    if (place < 0) {
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, where,
+                     "the statement at log index %llu is missing from the dossier",
+                     (unsigned long long)leaf->log_index);
+        return;
+    }
+    const cn_statement *st = v->statement[place];
+    if (!st)
+        return; /* reported with the statement */
+    if (!cn_digest_eq(&st->record_digest, &leaf->record))
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
+                     "the statement at log index %llu is not the one recorded", (unsigned long long)leaf->log_index);
+    if (!verify_declares(v, st, &s->tag) && !paired(v, st, leaf->log_index, &s->tag))
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
+                     "the statement at log index %llu does not declare this subject",
+                     (unsigned long long)leaf->log_index);
+}
+
+static void check_leaves(verifier *v, const cn_dossier_subject *s, const cn_state_subject *record, const char *where)
+{
+    cn_frontier tree;
+    uint64_t last = 0;
+    cn_subject_leaf leaf = {0};
+    cn_frontier_init(&tree);
+    for (uint64_t i = 0; i < s->count; i++) {
+        const uint8_t *bytes = s->leaves + i * CN_SUBJECT_LEAF_LEN;
+        CN_ASSERT(cn_subject_leaf_decode(bytes, CN_SUBJECT_LEAF_LEN, &leaf));
+        cn_digest hash = cn_leaf_hash(bytes, CN_SUBJECT_LEAF_LEN);
+        cn_frontier_append(&tree, &hash);
+        if (i > 0 && leaf.log_index <= last)
+            verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_CANONICAL, where, "leaf %llu is out of order",
+                         (unsigned long long)i);
+        last = leaf.log_index;
+        check_leaf(v, s, &leaf, where);
+    }
+    cn_digest root = cn_frontier_root(&tree);
+    if (s->count != record->count || !cn_digest_eq(&root, &record->root))
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
+                     "its %llu leaves do not hash to the record of %llu statements: one was left out, added or changed",
+                     (unsigned long long)s->count, (unsigned long long)record->count);
+    if (s->count && leaf.height != record->last_height)
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where, "the last leaf is not at the recorded height");
+}
+
+static void check_present(verifier *v, const cn_dossier_subject *s, const cn_state_key *key, const char *where)
+{
+    cn_state_subject record;
+    cn_err err = {0};
+    cn_ics23_existence *proof = calloc(1, sizeof *proof);
+    if (!proof)
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_NO_MEMORY, where, "out of memory");
+    else if (cn_ics23_decode_existence(s->proof.p, s->proof.n, proof, &err) != CN_OK)
+        verify_fault(v, CN_STEP_COMPLETENESS, err.code, where, "%s", err.text);
+    else if (!cn_ics23_verify_existence(proof, &v->dossier.header[0].state_root, key, proof->value, proof->value_len) ||
+             !cn_state_subject_decode(proof->value, proof->value_len, &record))
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_INVALID, where,
+                     "its completeness record is not in the state of the checkpoint");
+    else
+        check_leaves(v, s, &record, where);
+    free(proof);
+}
+
+static void check_absent(verifier *v, const cn_dossier_subject *s, const cn_state_key *key, const char *where)
+{
+    cn_err err = {0};
+    cn_ics23_absence *proof = calloc(1, sizeof *proof);
+    if (!proof)
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_NO_MEMORY, where, "out of memory");
+    else if (cn_ics23_decode_absence(s->proof.p, s->proof.n, proof, &err) != CN_OK)
+        verify_fault(v, CN_STEP_COMPLETENESS, err.code, where, "%s", err.text);
+    else if (!cn_ics23_verify_absence(proof, &v->dossier.header[0].state_root, key))
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_INVALID, where,
+                     "its absence is not proved by the state of the checkpoint");
+    free(proof);
+}
+
+static void check_subject(verifier *v, const cn_dossier_subject *s)
+{
+    char where[96];
+    snprintf(where, sizeof where, "subjects/%s.bin", cn_digest_hex(&s->tag).s);
+    cn_state_key key = cn_state_key_of(v->genesis.subject_salt, CN_STATE_SUBJECT, s->tag.b, CN_DIGEST_LEN);
+    if (s->present)
+        check_present(v, s, &key, where);
+    else
+        check_absent(v, s, &key, where);
+}
+
+/* ---- the closure ---- */
+
+/* A statement about a subject whose tree is here must be a leaf of it. */
+static bool is_leaf(const cn_dossier_subject *s, uint64_t index)
+{
+    uint64_t low = 0, high = s->count;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        uint64_t here = cn_load_u64(s->leaves + middle * CN_SUBJECT_LEAF_LEN + CN_DIGEST_LEN);
+        if (here == index)
+            return true;
+        if (here < index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+static void check_closure(verifier *v, size_t i, bool scope_is_subject)
+{
+    const cn_statement *s = v->statement[i];
+    uint64_t index = v->dossier.statement[i].log_index;
+    char where[96];
+    verify_where(v, i, where);
+    cn_digest about = cn_key_subject(v->genesis.subject_salt, &s->body.key_id);
+    if (!find_subject(v, &about))
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, where, "the tree about its key %s is missing",
+                     cn_digest_hex(&s->body.key_id).s);
+    if (scope_is_subject && s->body.kind == CN_PAYLOAD_PAIRING &&
+        cn_digest_eq(&s->body.pairing.consignment, &v->dossier.tag) && !find_subject(v, &s->body.pairing.container))
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, where, "the tree of the container paired here is missing");
+    for (size_t k = 0; k < v->dossier.subject_count; k++) {
+        const cn_dossier_subject *subject = &v->dossier.subjects[k];
+        if (verify_declares(v, s, &subject->tag) && !(subject->present && is_leaf(subject, index)))
+            verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
+                         "it declares subject %s, whose tree does not hold it", cn_digest_hex(&subject->tag).s);
+    }
+}
+
+void verify_trees(verifier *v)
+{
+    const cn_dossier *d = &v->dossier;
+    bool scope_is_subject = d->kind == CN_DOSSIER_SUBJECT;
+    for (size_t i = 0; i < d->subject_count; i++)
+        check_subject(v, &d->subjects[i]);
+    for (size_t i = 0; i < d->statement_count; i++)
+        if (v->statement[i])
+            check_closure(v, i, scope_is_subject);
+    if (!scope_is_subject) {
+        bool found = false;
+        for (size_t i = 0; i < d->statement_count; i++)
+            found = found || (v->statement[i] && cn_digest_eq(&v->statement[i]->id, &d->tag));
+        if (!found)
+            verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, "manifest.json",
+                         "the statement it is about is not here");
+        return;
+    }
+    cn_digest tag = cn_subject_tag(v->genesis.subject_salt, d->subject);
+    const cn_dossier_subject *main_subject = find_subject(v, &d->tag);
+    if (!cn_digest_eq(&tag, &d->tag))
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, "manifest.json", "the subject's name does not give its tag");
+    if (!main_subject)
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, "manifest.json",
+                     "the tree of the subject itself is missing");
+    else {
+        v->report->absent = !main_subject->present;
+        v->report->subject_statements = main_subject->count;
+    }
+}

@@ -1,0 +1,61 @@
+/* Offline verification of audit dossiers, from the genesis digest alone (docs/audit-format.md).
+ *
+ * Every step has its own verdict; the first fault of a step is kept with where it was found. Steps that could not be
+ * taken because an earlier one failed say so. Nothing here opens a socket or a database. */
+#ifndef CARNET_TOOLS_VERIFY_VERIFY_H
+#define CARNET_TOOLS_VERIFY_VERIFY_H
+
+#include "proto/digest.h"
+#include "proto/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* X(constant, name, what it says when it holds) */
+#define CN_VERIFY_STEPS(X)                                                                                             \
+    X(CN_STEP_CONTAINER, "container", "the file is whole and in its one accepted form")                                \
+    X(CN_STEP_GENESIS, "genesis", "the genesis in it has the digest given")                                            \
+    X(CN_STEP_QUORUM, "quorum", "a quorum of the validators of genesis made the checkpoint final")                     \
+    X(CN_STEP_INCLUSION, "inclusion", "each statement lies at its place in the log")                                   \
+    X(CN_STEP_SIGNATURE, "signature", "each statement is signed by the key it names")                                  \
+    X(CN_STEP_ITEM_ROOT, "item-root", "the items are those that were signed")                                          \
+    X(CN_STEP_AUTHORITY, "authority", "each key was registered and not ended when it signed")                          \
+    X(CN_STEP_HASH_CHAIN, "hash-chain", "the statements of each key continue each other")                              \
+    X(CN_STEP_COMPLETENESS, "completeness",                                                                            \
+      "nothing recorded about the subject, or about a key that signed, is left out")                                   \
+    X(CN_STEP_DECLARED_SUBJECTS, "declared-subjects", "what the readable items name is what their signer declared")
+
+typedef enum cn_verify_step {
+#define CN_STEP_ENUM(name, text, good) name,
+    CN_VERIFY_STEPS(CN_STEP_ENUM)
+#undef CN_STEP_ENUM
+        CN_STEP_COUNT
+} cn_verify_step;
+const char *cn_verify_step_name(cn_verify_step step);
+const char *cn_verify_step_text(cn_verify_step step);
+
+typedef enum cn_verdict { CN_VERDICT_OK, CN_VERDICT_FAILED, CN_VERDICT_NOT_CHECKED } cn_verdict;
+
+typedef struct cn_verify_result {
+    cn_verdict verdict;
+    cn_err err;      /* failed: where and why; not checked: why not */
+    uint64_t faults; /* how many places failed */
+} cn_verify_result;
+
+typedef struct cn_verify_report {
+    bool accepted; /* every step holds */
+    cn_verify_result step[CN_STEP_COUNT];
+    /* what it is about; filled as far as the container could be read */
+    char subject[2048];
+    bool absent; /* nothing is recorded about the subject up to the checkpoint */
+    uint64_t checkpoint_height, checkpoint_time_ms;
+    uint64_t statements;         /* in the dossier */
+    uint64_t subject_statements; /* of the subject */
+    uint64_t items, unreadable_items;
+} cn_verify_report;
+
+/* Always fills the report; returns CN_OK when accepted, else the status of the first failed step. */
+cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network, cn_verify_report *ret);
+
+#endif
