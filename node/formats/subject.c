@@ -179,6 +179,13 @@ static bool named_information(const char *s, size_t n, char *out, size_t cap, cn
     return true;
 }
 
+/* EPC schemes that carry no GS1 key: vessels, the US DoD, aviation, the general identifier. */
+static bool other_epc(const char *uri, size_t n)
+{
+    return begins(uri, n, "urn:epc:id:imovn:") || begins(uri, n, "urn:epc:id:usdod:") ||
+           begins(uri, n, "urn:epc:id:adi:") || begins(uri, n, "urn:epc:id:gid:");
+}
+
 cn_status cn_subject_canonical_n(const char *uri, size_t n, char *out, size_t cap, unsigned *ret_flags, cn_err *err)
 {
     char gs1[CN_GS1_URI_MAX], result[CN_SUBJECT_MAX];
@@ -203,7 +210,7 @@ cn_status cn_subject_canonical_n(const char *uri, size_t n, char *out, size_t ca
         flags |= check ? 0u : CN_SUBJECT_CHECK_DIGIT;
     } else if (!(begins(uri, n, "ni://") && named_information(uri, n, result, max, &st, err))) {
         st = join("", uri, n, result, max, err);
-        flags |= begins(uri, n, "urn:epc:") ? CN_SUBJECT_FORM : 0u;
+        flags |= begins(uri, n, "urn:epc:") && !other_epc(uri, n) ? CN_SUBJECT_FORM : 0u;
     }
     if (st != CN_OK)
         return st;
