@@ -101,7 +101,7 @@ void cn_on_proposal(cn_consensus *c, const uint8_t *bytes, size_t n)
         return;
     }
     unsigned leader = cn_leader(c, p.view);
-    bool here = p.epoch == c->cfg.epoch || CN_MUTATION("epoch-ignored");
+    bool here = p.epoch == c->cfg.epoch;
     if (p.epoch > c->cfg.epoch || p.view > c->view + CN_VIEW_WINDOW)
         cn_want_sync(c);
     if (!here || p.view + CN_VIEW_WINDOW <= c->view || p.view <= c->final_view || p.view > c->view + CN_VIEW_WINDOW)

@@ -9,7 +9,7 @@ bool cn_may_sign(const cn_consensus *c, uint8_t kind, uint64_t view, const cn_di
 {
     if (!c->cfg.may_vote || c->cfg.self >= c->cfg.n || c->stopped)
         return false;
-    if (view <= c->floor_view && !CN_MUTATION("floor-falls"))
+    if (view <= c->floor_view)
         return false;
     const slot *s = cn_slot_find(c, view);
     const cn_sign_row none = {0}, *row = s ? &s->row : &none;
@@ -19,7 +19,7 @@ bool cn_may_sign(const cn_consensus *c, uint8_t kind, uint64_t view, const cn_di
             return true;
         return row->notarized ? cn_digest_eq(&row->block, block) : !row->nullified;
     case CN_NULLIFY: /* R3 */
-        return !row->finalized || CN_MUTATION("nullify-after-finalize");
+        return !row->finalized;
     case CN_FINALIZE: /* R4; a node that notarized another block has seen the leader equivocate */
         if (row->nullified && !CN_MUTATION("finalize-after-nullify"))
             return false;

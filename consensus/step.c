@@ -308,8 +308,6 @@ static void on_synced(cn_consensus *c, const cn_event *ev)
 
 static void on_durable(cn_consensus *c, uint64_t view)
 {
-    if (CN_MUTATION("floor-falls") && c->floor_view > 4)
-        c->floor_view -= 4;
     if (view <= c->floor_view)
         return;
     c->floor_view = view;
@@ -402,8 +400,6 @@ cn_consensus *cn_consensus_new(const cn_consensus_config *config, uint64_t now_m
     c->pending_since_ms = UINT64_MAX;
     c->final_view = config->final_view;
     c->floor_view = config->floor_view > config->final_view ? config->floor_view : config->final_view;
-    if (CN_MUTATION("floor-falls"))
-        c->floor_view = 0;
     c->base = config->final_view > CN_VIEW_WINDOW ? config->final_view - CN_VIEW_WINDOW : 0;
     c->view = config->final_view + 1;
     entry *e = cn_alloc(sizeof *e);

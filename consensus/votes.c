@@ -67,8 +67,7 @@ void cn_slots_trim(cn_consensus *c)
 bool cn_verify_certificate(const cn_consensus *c, const cn_certificate *cert)
 {
     unsigned need = CN_MUTATION("quorum-minus-one") ? c->quorum - 1 : c->quorum, at = 0;
-    if (cert->n != c->cfg.n || (cert->epoch != c->cfg.epoch && !CN_MUTATION("epoch-ignored")) ||
-        cert->signature_count < need)
+    if (cert->n != c->cfg.n || (cert->epoch != c->cfg.epoch) || cert->signature_count < need)
         return false;
     cn_digest digest = cn_vote_digest(&c->cfg.network, cert->epoch, cert->kind, cert->view, &cert->block);
     for (unsigned i = 0; i < cert->n; i++) {
@@ -112,7 +111,7 @@ static void on_finalization(cn_consensus *c, slot *s)
 
 void cn_add_certificate(cn_consensus *c, const cn_certificate *cert, bool verified)
 {
-    if (cert->epoch != c->cfg.epoch && !CN_MUTATION("epoch-ignored")) {
+    if (cert->epoch != c->cfg.epoch) {
         if (cert->epoch > c->cfg.epoch)
             cn_want_sync(c);
         return;
@@ -223,8 +222,7 @@ static void check_own(cn_consensus *c, const slot *s, const cn_vote *vote)
     bool known = vote->kind == CN_NULLIFY    ? row->nullified
                  : vote->kind == CN_NOTARIZE ? row->notarized && cn_digest_eq(&row->block, &vote->block)
                                              : row->finalized && cn_digest_eq(&row->block, &vote->block);
-    if (!known && vote->view > c->floor_view && !CN_MUTATION("votes-not-durable") && !CN_MUTATION("notarize-twice") &&
-        !CN_MUTATION("floor-falls"))
+    if (!known && vote->view > c->floor_view && !CN_MUTATION("votes-not-durable") && !CN_MUTATION("notarize-twice"))
         cn_stop(c, "a valid vote of this node is not in its safety table: another process votes with this key, or the "
                    "table was restored");
 }
@@ -251,7 +249,7 @@ static void reply_with_certificates(cn_consensus *c, unsigned from, uint64_t vie
 void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from)
 {
     bool own = vote->signer == c->cfg.self, ours = own && from == c->cfg.self;
-    if (vote->epoch != c->cfg.epoch && !CN_MUTATION("epoch-ignored")) {
+    if (vote->epoch != c->cfg.epoch) {
         if (vote->epoch > c->cfg.epoch)
             cn_want_sync(c);
         return;

@@ -8,9 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const mutations[] = {"notarize-twice",    "finalize-after-nullify", "nullify-after-finalize",
-                                        "votes-not-durable", "quorum-minus-one",       "count-arrivals",
-                                        "ancestry-skipped"};
+static const char *const mutations[] = {"notarize-twice",   "finalize-after-nullify", "votes-not-durable",
+                                        "quorum-minus-one", "count-arrivals",         "ancestry-skipped"};
 #define MUTATIONS (sizeof mutations / sizeof mutations[0])
 
 #ifdef CARNET_MUTATIONS
