@@ -24,7 +24,7 @@ static bool take_line(const char **p, const char *end, const char *name, char *v
     if (!eol || left < name_len + 2 || memcmp(*p, name, name_len) != 0 || memcmp(*p + name_len, ": ", 2) != 0)
         return false;
     const char *start = *p + name_len + 2;
-    if (start > eol || (size_t)(eol - start) >= cap)
+    if (start > eol || (size_t)(eol - start) >= cap || memchr(start, '\0', (size_t)(eol - start)))
         return false;
     memcpy(value, start, (size_t)(eol - start));
     value[eol - start] = '\0';

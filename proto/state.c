@@ -106,7 +106,8 @@ bool cn_state_member_decode(const void *p, size_t n, cn_state_member *ret)
     uint8_t name_len = cn_read_u8(&r);
     cn_read_bytes(&r, v.name, CN_MAX_NAME);
     cn_read_bytes(&r, v.channel_key, sizeof v.channel_key);
-    if (!cn_reader_done(&r) || registrar > 1 || name_len == 0 || name_len > CN_MAX_NAME || strlen(v.name) != name_len)
+    if (!cn_reader_done(&r) || registrar > 1 || name_len == 0 || name_len > CN_MAX_NAME || strlen(v.name) != name_len ||
+        (v.roles & ~CN_ROLES_ALL))
         return false;
     for (size_t i = name_len; i < CN_MAX_NAME; i++)
         if (v.name[i] != 0)
@@ -148,6 +149,8 @@ bool cn_state_key_decode(const void *p, size_t n, cn_state_device_key *ret)
     v.last_id = cn_read_digest(&r);
     if (!cn_reader_done(&r) || cn_public_key_len(v.key.type) == 0 || v.purpose < CN_PURPOSE_CAPTURE ||
         v.purpose > CN_PURPOSE_GATEWAY || v.status < CN_KEY_ACTIVE || v.status > CN_KEY_ROTATED)
+        return false;
+    if (v.key.type == CN_KEY_ED25519 && v.key.b[CN_PUBLIC_KEY_MAX - 1] != 0)
         return false;
     *ret = v;
     return true;
@@ -197,14 +200,20 @@ bool cn_state_pairing_decode(const void *p, size_t n, cn_state_pairing *ret)
 {
     cn_reader r = open_value(p, n);
     unsigned count = cn_read_u8(&r);
-    if (!cn_reader_ok(&r) || count > CN_MAX_PAIRINGS || r.n != count * (size_t)(CN_DIGEST_LEN + 16))
+    if (!cn_reader_ok(&r) || count == 0 || count > CN_MAX_PAIRINGS || r.n != count * (size_t)(CN_DIGEST_LEN + 16))
         return false;
-    ret->count = count;
+    cn_state_pairing_row row[CN_MAX_PAIRINGS];
     for (unsigned i = 0; i < count; i++) {
-        ret->row[i].consignment = cn_read_digest(&r);
-        ret->row[i].start_ms = cn_read_u64(&r);
-        ret->row[i].end_ms = cn_read_u64(&r);
+        row[i].consignment = cn_read_digest(&r);
+        row[i].start_ms = cn_read_u64(&r);
+        row[i].end_ms = cn_read_u64(&r);
+        int order = i ? cn_digest_cmp(&row[i - 1].consignment, &row[i].consignment) : -1;
+        if (order > 0 || (order == 0 && row[i - 1].start_ms >= row[i].start_ms) ||
+            (row[i].end_ms != 0 && row[i].end_ms < row[i].start_ms))
+            return false;
     }
+    ret->count = count;
+    memcpy(ret->row, row, count * sizeof row[0]);
     return true;
 }
 

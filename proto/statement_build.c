@@ -234,8 +234,12 @@ static cn_status set_items(cn_body *body, const cn_span *items, size_t count, cn
     if (count == 0 || count > CN_MAX_ITEMS)
         return cn_fail(err, CN_TOO_LARGE, "items", "%zu items; a batch has 1 to %u", count, CN_MAX_ITEMS);
     cn_digest leaf[CN_MAX_ITEMS];
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
+        if (items[i].n <= 1u + CN_ITEM_SALT_LEN || items[i].n > CN_MAX_ITEM_BYTES)
+            return cn_fail(err, CN_TOO_LARGE, "items", "item %zu has %zu bytes; format, salt and content take %u to %u",
+                           i, items[i].n, 2u + CN_ITEM_SALT_LEN, CN_MAX_ITEM_BYTES);
         leaf[i] = cn_item_leaf(items[i].p, items[i].n);
+    }
     body->batch.items_root = cn_merkle_root(leaf, count);
     body->batch.item_count = (uint32_t)count;
     return CN_OK;
@@ -270,10 +274,12 @@ cn_status cn_statement_sign(cn_body *body, const cn_span *items, size_t item_cou
         put_field(out, 0x12, signature.b, CN_SIGNATURE_LEN);
         for (size_t i = 0; i < item_count; i++)
             put_field(out, 0x1a, items[i].p, items[i].n);
-        if (out->fault || out->n - before > CN_MAX_STATEMENT_BYTES)
+        if (out->fault || out->n - before > CN_MAX_STATEMENT_BYTES) {
+            out->n = before;
             st = cn_fail(err, CN_TOO_LARGE, "statement", "a statement has at most %u bytes", CN_MAX_STATEMENT_BYTES);
-        else if (ret_id)
+        } else if (ret_id) {
             *ret_id = cn_tagged("carnet/statement-id", bytes.p, bytes.n);
+        }
     }
     cn_buf_free(&bytes);
     return st;

@@ -27,6 +27,13 @@ static cn_status take_digest(const ProtobufCBinaryData *data, const char *field,
 
 /* ---- event batch ---- */
 
+static cn_status fail_entry(cn_err *err, cn_status code, size_t i, const char *part, const char *text)
+{
+    char field[64];
+    snprintf(field, sizeof field, "event_batch.entries[%zu].%s", i, part);
+    return cn_fail(err, code, field, "%s", text);
+}
+
 static cn_status check_ranges(const cn_event_batch *batch, cn_err *err)
 {
     uint8_t covered[CN_MAX_ITEMS] = {0};
@@ -34,15 +41,15 @@ static cn_status check_ranges(const cn_event_batch *batch, cn_err *err)
     for (size_t i = 0; i < batch->entry_count; i++) {
         const cn_batch_entry *e = &batch->entry[i], *before = i ? e - 1 : NULL;
         int order = before ? cn_digest_cmp(&before->subject, &e->subject) : -1;
-        char field[64];
-        snprintf(field, sizeof field, "event_batch.entries[%zu]", i);
         if (order > 0 || (order == 0 && before->start >= e->start))
-            return cn_fail(err, CN_NOT_CANONICAL, field, "entries must ascend by (subject, start)");
-        if (e->count == 0 || e->start >= batch->item_count || e->count > batch->item_count - e->start)
-            return cn_fail(err, CN_INVALID, field, "the range %u+%u does not lie within %u items", e->start, e->count,
-                           batch->item_count);
+            return fail_entry(err, CN_NOT_CANONICAL, i, order > 0 ? "subject" : "start",
+                              "entries must ascend by (subject, start)");
+        if (e->start >= batch->item_count)
+            return fail_entry(err, CN_INVALID, i, "start", "lies beyond the items of the batch");
+        if (e->count == 0 || e->count > batch->item_count - e->start)
+            return fail_entry(err, CN_INVALID, i, "count", "must be at least 1 and end within the items of the batch");
         if (e->first_ms > e->last_ms)
-            return cn_fail(err, CN_INVALID, field, "first_ms is after last_ms");
+            return fail_entry(err, CN_INVALID, i, "first_ms", "is after last_ms");
         subjects += order != 0;
         memset(covered + e->start, 1, e->count);
     }
@@ -76,9 +83,13 @@ static cn_status parse_batch(const Carnet__V1__EventBatch *m, cn_arena *arena, c
     for (size_t i = 0; i < m->n_entries; i++) {
         const Carnet__V1__BatchEntry *from = m->entries[i];
         cn_batch_entry *e = &ret->entry[i];
-        st = no_unknown(&from->base, "event_batch.entries", err);
+        char field[64];
+        snprintf(field, sizeof field, "event_batch.entries[%zu]", i);
+        st = no_unknown(&from->base, field, err);
+        if (st == CN_OK && from->subject.len != CN_DIGEST_LEN)
+            st = fail_entry(err, CN_INVALID, i, "subject", "must have 32 bytes");
         if (st == CN_OK)
-            st = take_digest(&from->subject, "event_batch.entries.subject", &e->subject, err);
+            memcpy(e->subject.b, from->subject.data, CN_DIGEST_LEN);
         if (st != CN_OK)
             return st;
         e->start = from->start;
@@ -98,7 +109,7 @@ static cn_status parse_new_key(const Carnet__V1__KeyRegister *m, cn_registry_cha
     cn_status st = no_unknown(&m->base, "registry_change.key", err);
     if (st != CN_OK)
         return st;
-    if (m->type > CN_KEY_P256)
+    if (m->type < CN_KEY_SECP256K1 || m->type > CN_KEY_P256)
         return cn_fail(err, CN_INVALID, "registry_change.key.type", "key type %u is not known; use 1, 2 or 3", m->type);
     if (m->purpose < CN_PURPOSE_CAPTURE || m->purpose > CN_PURPOSE_GATEWAY)
         return cn_fail(err, CN_INVALID, "registry_change.key.purpose",
@@ -108,7 +119,9 @@ static cn_status parse_new_key(const Carnet__V1__KeyRegister *m, cn_registry_cha
                        m->possession.len, CN_SIGNATURE_LEN);
     memcpy(ret->new_key.possession.b, m->possession.data, CN_SIGNATURE_LEN);
     ret->new_key.purpose = m->purpose;
-    return cn_public_key_parse((uint8_t)m->type, m->public_key.data, m->public_key.len, &ret->new_key.key, err);
+    cn_err why;
+    st = cn_public_key_parse((uint8_t)m->type, m->public_key.data, m->public_key.len, &ret->new_key.key, &why);
+    return st == CN_OK ? CN_OK : cn_fail(err, st, "registry_change.key.public_key", "%s", why.text);
 }
 
 static cn_status parse_rotate(const Carnet__V1__KeyRotate *m, cn_registry_change *ret, cn_err *err)
@@ -165,6 +178,25 @@ static cn_status take_digests(const ProtobufCBinaryData *data, size_t count, siz
     return CN_OK;
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+    return cn_digest_cmp(a, b);
+}
+
+static cn_status check_distinct(const cn_digest *list, size_t count, cn_arena *arena, cn_err *err)
+{
+    static const char field[] = "registry_change.key_salvage.statement_ids";
+    cn_digest *sorted = cn_arena_alloc(arena, count * sizeof *sorted);
+    if (!sorted)
+        return cn_fail(err, CN_NO_MEMORY, field, "the memory budget of one statement is used up");
+    memcpy(sorted, list, count * sizeof *sorted);
+    qsort(sorted, count, sizeof *sorted, by_bytes);
+    for (size_t i = 1; i < count; i++)
+        if (cn_digest_eq(&sorted[i - 1], &sorted[i]))
+            return cn_fail(err, CN_INVALID, field, "%s is listed twice", cn_digest_hex(&sorted[i]).s);
+    return CN_OK;
+}
+
 static cn_status parse_salvage(const Carnet__V1__KeySalvage *m, cn_arena *arena, cn_registry_change *ret, cn_err *err)
 {
     cn_status st = no_unknown(&m->base, "registry_change.key_salvage", err);
@@ -172,10 +204,11 @@ static cn_status parse_salvage(const Carnet__V1__KeySalvage *m, cn_arena *arena,
         st = take_digest(&m->key_id, "registry_change.key_salvage.key_id", &ret->key_id, err);
     if (st == CN_OK && m->n_statement_ids == 0)
         st = cn_fail(err, CN_INVALID, "registry_change.key_salvage.statement_ids", "the list is empty");
+    if (st == CN_OK)
+        st = take_digests(m->statement_ids, m->n_statement_ids, CN_MAX_SALVAGED,
+                          "registry_change.key_salvage.statement_ids", arena, &ret->salvaged, err);
     ret->salvaged_count = m->n_statement_ids;
-    return st == CN_OK ? take_digests(m->statement_ids, m->n_statement_ids, CN_MAX_SALVAGED,
-                                      "registry_change.key_salvage.statement_ids", arena, &ret->salvaged, err)
-                       : st;
+    return st == CN_OK ? check_distinct(ret->salvaged, ret->salvaged_count, arena, err) : st;
 }
 
 static bool valid_name(const uint8_t *p, size_t n)

@@ -405,17 +405,34 @@ static int row_order(const cn_state_pairing_row *row, const cn_pairing *p)
     return order ? order : (row->start_ms > p->start_ms) - (row->start_ms < p->start_ms);
 }
 
+/* The open tie that an end closes: the one named, or, when only the end is known (start = end), the newest open one. */
+static unsigned find_tie(const cn_state_pairing *state, const cn_pairing *p, bool *ret_known)
+{
+    unsigned at = 0;
+    while (at < state->count && row_order(&state->row[at], p) < 0)
+        at++;
+    *ret_known = at < state->count && row_order(&state->row[at], p) == 0;
+    if (*ret_known || p->start_ms != p->end_ms)
+        return at;
+    for (unsigned i = at; i > 0; i--) {
+        const cn_state_pairing_row *row = &state->row[i - 1];
+        if (cn_digest_eq(&row->consignment, &p->consignment) && row->end_ms == 0) {
+            *ret_known = true;
+            return i - 1;
+        }
+    }
+    return at;
+}
+
 /* (container, consignment, start) names a tie; naming it again with an end closes it. */
 static cn_status pairing(apply *a, cn_err *err)
 {
     const cn_pairing *p = &a->s->body.pairing;
     cn_state_pairing state = {0};
     uint8_t value[CN_STATE_VALUE_MAX];
+    bool known = false;
     (void)get_pairing(a->b, &p->container, &state);
-    unsigned at = 0;
-    while (at < state.count && row_order(&state.row[at], p) < 0)
-        at++;
-    bool known = at < state.count && row_order(&state.row[at], p) == 0;
+    unsigned at = find_tie(&state, p, &known);
     if (known && state.row[at].end_ms != 0)
         return cn_fail(err, CN_CONFLICT, "pairing", "this tie has ended already");
     if (!known && state.count == CN_MAX_PAIRINGS)
@@ -424,7 +441,8 @@ static cn_status pairing(apply *a, cn_err *err)
         memmove(&state.row[at + 1], &state.row[at], (state.count - at) * sizeof state.row[0]);
         state.count++;
     }
-    state.row[at] = (cn_state_pairing_row){p->consignment, p->start_ms, p->end_ms};
+    uint64_t start_ms = known ? state.row[at].start_ms : p->start_ms;
+    state.row[at] = (cn_state_pairing_row){p->consignment, start_ms, p->end_ms};
     put(a, CN_STATE_PAIRING, p->container.b, CN_DIGEST_LEN, value, cn_state_pairing_encode(&state, value));
     uint64_t last = p->end_ms ? p->end_ms : p->start_ms;
     add_subject(a, &p->container, p->start_ms, last);
