@@ -348,23 +348,21 @@ Test(plan, damage_is_noticed)
 
 Test(plan, pairings_of_containers_and_consignments)
 {
-    static const char
-        document
-            [] =
-                DOCUMENT ",\"epcisBody\":{\"eventList\":[" TIE("ADD", "urn:epc:id:bic:CSQU3054383", ",\"childEPCs\":[\"urn:carnet:ucr:6KE1\",\"urn:x:1\",\"urn:epc:id:gsin:4012345.222333444\"]") "," TIE(
-                    "ADD", "urn:epc:id:ginc:0614141.xyz",
-                    ",\"childEPCs\":[\"urn:epc:id:bic:TEXU3070079\"]") "," TIE("OBSERVE", "urn:epc:id:bic:CSQU3054383",
-                                                                               ",\"childEPCs\":[\"urn:carnet:ucr:"
-                                                                               "6KE2\"]") "," TIE("ADD",
-                                                                                                  "urn:epc:id:sscc:"
-                                                                                                  "4012345.3111111111",
-                                                                                                  ",\"childEPCs\":["
-                                                                                                  "\"urn:epc:id:sgtin:"
-                                                                                                  "4012345.011111.1\"]") "," TIE("DELETE",
-                                                                                                                                 "urn:epc:id:bic:CSQU3054383",
-                                                                                                                                 ",\"childEPCs\":[\"urn:carnet:ucr:6KE1\"]") "," TIE("DELETE",
-                                                                                                                                                                                     "urn:epc:id:bic:TEXU3070079",
-                                                                                                                                                                                     "") "]}}";
+    static const char document[] = DOCUMENT
+        ",\"epcisBody\":{\"eventList\":[" TIE("ADD", "urn:epc:id:bic:CSQU3054383", ",\"childEPCs\":[\"urn:carnet:ucr:6KE1\",\"urn:x:1\",\"urn:epc:id:gsin:4012345.222333444\"]") "," TIE(
+            "ADD", "urn:epc:id:ginc:0614141.xyz",
+            ",\"childEPCs\":[\"urn:epc:id:bic:TEXU3070079\"]") "," TIE("OBSERVE", "urn:epc:id:bic:CSQU3054383",
+                                                                       ",\"childEPCs\":[\"urn:carnet:ucr:"
+                                                                       "6KE2\"]") "," TIE("ADD",
+                                                                                          "urn:epc:id:sscc:"
+                                                                                          "4012345.3111111111",
+                                                                                          ",\"childEPCs\":["
+                                                                                          "\"urn:epc:id:sgtin:"
+                                                                                          "4012345.011111.1\"]") "," TIE("DELETE",
+                                                                                                                         "urn:epc:id:bic:CSQU3054383",
+                                                                                                                         ",\"childEPCs\":[\"urn:carnet:ucr:6KE1\"]") "," TIE("DELETE",
+                                                                                                                                                                             "urn:epc:id:bic:TEXU3070079",
+                                                                                                                                                                             "") "]}}";
     static const struct {
         const char *container, *consignment;
         bool add;
