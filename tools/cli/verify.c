@@ -1,8 +1,11 @@
 /* carnet verify */
 #include "tools/verify/verify.h"
 #include "tools/cli/cli.h"
+#include "tools/verify/documents.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define DOSSIER_MAX ((size_t)1 << 30)
@@ -59,9 +62,33 @@ static void print_report(const cn_verify_report *r)
                (unsigned long long)r->unreadable_items);
 }
 
+static cn_status write_document(void *ctx, const cn_digest *sha256, const void *p, size_t n)
+{
+    char path[4200];
+    cn_err err = {0};
+    snprintf(path, sizeof path, "%.4000s/%s.json", (const char *)ctx, cn_digest_hex(sha256).s);
+    cn_status st = cli_write_file(path, p, n, 0644, &err);
+    return st == CN_OK ? st : (cli_complain(EXIT_USE, &err), st);
+}
+
+/* The documents of a dossier that was accepted, named by their SHA-256. */
+static int write_documents(const cn_buf *zip, const char *dir)
+{
+    cn_documents_count count = {0};
+    cn_err err = {0};
+    if (mkdir(dir, 0755) != 0 && errno != EEXIST)
+        return cli_say(EXIT_USE, "%s: cannot be made: %s", dir, strerror(errno));
+    if (cn_dossier_documents(zip->p, zip->n, write_document, (void *)(uintptr_t)dir, &count, &err) != CN_OK)
+        return cli_complain(EXIT_USE, &err);
+    fprintf(stderr, "%zu documents in %s%s\n", count.whole, dir,
+            count.partial ? "; others are here in part only: audit urn:carnet:document:<digest> for the whole" : "");
+    return EXIT_GOOD;
+}
+
 int cmd_verify(int argc, char **argv)
 {
     cli_option options[] = {{"--genesis", false, true, "genesis digest of the network, 64 hexadecimal digits", NULL},
+                            {"--documents", false, false, "folder for the documents in it, byte for byte", NULL},
                             {"--json", true, false, "print JSON", NULL},
                             {0}};
     cli_args args;
@@ -80,10 +107,13 @@ int cmd_verify(int argc, char **argv)
     if (cli_read_file(args.positional[0], DOSSIER_MAX, &zip, &err) != CN_OK)
         return cli_complain(EXIT_USE, &err);
     cn_status st = cn_verify_dossier(zip.p, zip.n, &network, &report);
-    cn_buf_free(&zip);
     if (cli_flag(&args, "--json"))
         cli_print_json(report_json(&report));
     else
         print_report(&report);
-    return st == CN_OK ? EXIT_GOOD : EXIT_NO;
+    status = st == CN_OK ? EXIT_GOOD : EXIT_NO;
+    if (st == CN_OK && cli_value(&args, "--documents"))
+        status = write_documents(&zip, cli_value(&args, "--documents"));
+    cn_buf_free(&zip);
+    return status;
 }
