@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every valid EPCIS 2.0 JSON capture document and event of others' samples is accepted by a running network and comes back
 # in an audit byte for byte; every invalid one is refused with file and reason, and nothing of it is recorded.
-# usage: tests/interop_epcis.sh BIN-DIR DATA-DIR
+# usage: tests/interop/epcis.sh BIN-DIR DATA-DIR
 set -euo pipefail
 
 bin=$1 data=$2
