@@ -431,6 +431,9 @@ static cn_status is_sensor_list(check *c, const cn_json_node *node)
 
 /* ---- @context ---- */
 
+/* Every prefixed name of the document is looked up in it. */
+#define CONTEXT_MAX 256u
+
 static cn_status context_value(const cn_json *json, const cn_json_node *node, cn_err *err)
 {
     bool ok =
@@ -444,11 +447,14 @@ cn_status cn_epcis_check_context(const cn_json *json, const cn_json_node *owner,
     if (!context)
         return cn_json_fail(json, owner, "@context", err,
                             "is missing; EPCIS 2.0 JSON-LD names the standard's context there");
-    if (context->type != CN_JSON_ARRAY)
-        return context_value(json, context, err);
-    for (const cn_json_node *m = context->child; m; m = m->next)
+    size_t entries = context->count;
+    for (const cn_json_node *m = context->type == CN_JSON_ARRAY ? context->child : NULL; m; m = m->next) {
         FIRST(context_value(json, m, err));
-    return CN_OK;
+        entries += m->count;
+    }
+    if (entries > CONTEXT_MAX)
+        return cn_json_fail(json, context, NULL, err, "has %zu entries; at most %u are read", entries, CONTEXT_MAX);
+    return context->type == CN_JSON_ARRAY ? CN_OK : context_value(json, context, err);
 }
 
 static cn_status is_context(check *c, const cn_json_node *node)

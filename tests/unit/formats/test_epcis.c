@@ -216,6 +216,20 @@ Test(epcis, subjects_interval_and_pairing)
     cn_epcis_free(doc);
 }
 
+Test(epcis, subjects_of_a_transformation)
+{
+    static const char text[] = HEAD "\"type\":\"TransformationEvent\",\"transformationID\":\"a:t\",\"inputEPCList\":["
+                                    "\"a:i\"],\"outputQuantityList\":[{\"epcClass\":\"a:o\"}]}";
+    static const char *const want[] = {"a:i", "a:o", "a:t"};
+    cn_epcis_doc *doc = NULL;
+    cr_assert_eq(parse(text, sizeof text - 1, &doc, NULL), CN_OK);
+    const cn_epcis_event *e = cn_epcis_event_at(doc, 0);
+    cr_assert_eq(e->subject_count, 3u);
+    for (size_t i = 0; i < 3; i++)
+        cr_expect_str_eq(e->subject[i], want[i]);
+    cn_epcis_free(doc);
+}
+
 Test(epcis, spans_are_exact)
 {
     file f[FILES_MAX];
@@ -294,4 +308,20 @@ Test(epcis, size_limit)
     cr_expect_eq(cn_epcis_parse(subjects_text, strlen(subjects_text), 100, &doc, &err), CN_TOO_LARGE);
     cr_expect_eq(cn_epcis_parse(subjects_text, strlen(subjects_text), strlen(subjects_text), &doc, &err), CN_OK);
     cn_epcis_free(doc);
+}
+
+Test(epcis, contexts_are_bounded)
+{
+    for (size_t entries = 255; entries <= 257; entries++) {
+        char *text = malloc(20000);
+        size_t n = (size_t)sprintf(text, "{\"@context\":{");
+        for (size_t i = 0; i < entries; i++)
+            n += (size_t)sprintf(text + n, "%s\"p%zu\":\"a:b\"", i ? "," : "", i);
+        n += (size_t)sprintf(text + n, "},%s}", strstr(OBJECT, "\"eventTime\""));
+        cn_epcis_doc *doc = NULL;
+        cn_err err = {0};
+        cr_expect_eq(parse(text, n, &doc, &err), entries <= 256 ? CN_OK : CN_INVALID, "%s %s", err.field, err.text);
+        cn_epcis_free(doc);
+        free(text);
+    }
 }

@@ -41,6 +41,8 @@ Test(json, values_and_spans)
     cr_assert_eq(a->count, 3);
     cr_assert(memcmp(text + a->offset, "[1, -2.50e+3, \"x\\u00e9\\n\"]", a->length) == 0);
     cr_assert(cn_text_is(a->child->next->text, "-2.50e+3"));
+    cr_assert_eq(a->child->next->length, 8);
+    cr_assert_eq(a->child->next->next->length, 11);
     cr_assert(cn_text_is(a->child->next->next->text, "x\xc3\xa9\n"));
     cr_assert_eq(cn_json_get(root, "b")->type, CN_JSON_OBJECT);
     cr_assert_eq(cn_json_get(root, "ab")->type, CN_JSON_NULL);

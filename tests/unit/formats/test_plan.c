@@ -437,7 +437,9 @@ Test(envelope, layout)
                           "6162636465");
     cr_assert_eq(cn_envelope_read(out.p, out.n, back, &err), CN_OK, "%s", err.text);
     cr_expect(back->event_count == 2 && back->point[1] == 2 && back->rest.n == 5 && back->offset == 3);
-    out.p[58] = 6; /* the first point behind the second, then behind the bytes */
+    out.p[58] = 4; /* the first point behind the second */
+    cr_expect_eq(cn_envelope_read(out.p, out.n, back, &err), CN_INVALID);
+    out.p[58] = out.p[62] = 6; /* behind the bytes */
     cr_expect_eq(cn_envelope_read(out.p, out.n, back, &err), CN_INVALID);
     for (size_t n = 0; n < CN_ENVELOPE_HEAD + 8u; n++)
         cr_expect_eq(cn_envelope_read(out.p, n, back, &err), CN_INVALID);
