@@ -306,3 +306,17 @@ void cn_try_final(cn_consensus *c)
     *c->final_cert = *cert;
     cn_set_final(c, &e->block, s->view, 0, 0);
 }
+
+bool cn_consensus_is_open(const cn_consensus *c, const cn_digest *block)
+{
+    const entry *e = cn_entry_find(c, block);
+    if (!e || e == c->entry[0])
+        return false;
+    if (e->view >= c->view || cn_notarized_elsewhere(c, block))
+        return true;
+    for (size_t i = 1; i < c->entry_count; i++) /* an ancestor of one that is */
+        if (cn_digest_eq(&c->entry[i]->block.header.parent, block) &&
+            (c->entry[i]->view >= c->view || cn_notarized_elsewhere(c, &c->entry[i]->block.digest)))
+            return true;
+    return false;
+}

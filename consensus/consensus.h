@@ -138,6 +138,10 @@ void cn_consensus_step(cn_consensus *c, uint64_t now_ms, const cn_event *event, 
 /* When TICK is due at the latest; UINT64_MAX: nothing waits for time. */
 uint64_t cn_consensus_deadline(const cn_consensus *c);
 
+/* The block may still become final: it is notarized, or proposed in the current view. What only others hold waits
+ * again. */
+bool cn_consensus_is_open(const cn_consensus *c, const cn_digest *block);
+
 /* ---- what operators and tests see ---- */
 /* X(constant, sentence) */
 #define CN_WAIT_REASONS(X)                                                                                             \

@@ -31,15 +31,29 @@ static cn_open_body *body_new(cn_node *node, const cn_block *block)
     return b;
 }
 
+static void mark(cn_node *node, cn_open_body *b, bool open)
+{
+    if (b->marked == open || !b->executed)
+        return;
+    b->marked = open;
+    cn_mempool_mark(node->pool, b->executed, open ? 1 : -1);
+}
+
+void cn_bodies_mark(cn_node *node)
+{
+    cn_open_body *b, *next;
+    HASH_ITER(hh, node->bodies, b, next)
+    mark(node, b, cn_consensus_is_open(node->core, &b->digest));
+}
+
 static void body_free(cn_node *node, cn_open_body *b)
 {
     HASH_DEL(node->bodies, b);
     for (size_t i = 0; i < b->count; i++)
         cn_stmt_unref(b->stmt[i]);
-    if (b->executed) {
-        cn_mempool_mark(node->pool, b->executed, -1);
+    mark(node, b, false);
+    if (b->executed)
         cn_ledger_block_unref(b->executed);
-    }
     free(b->record);
     free(b->stmt);
     free(b);
@@ -139,8 +153,7 @@ static void run(cn_node *node, cn_open_body *b)
             ev.ok = cn_ledger_execute(node->ledger, parent, &b->header, b->stmt, b->count, &b->executed, &err) == CN_OK;
         else
             err = why;
-        if (b->executed)
-            cn_mempool_mark(node->pool, b->executed, 1);
+        mark(node, b, true);
     }
     if (!ev.ok)
         cn_log(node, "warning", "block %llu %.16s does not execute: %s: %s", (unsigned long long)b->header.height,
@@ -395,7 +408,7 @@ void cn_body_build(cn_node *node, const cn_action *action)
         b->missing = 0;
         if (!b->executed) {
             b->executed = built;
-            cn_mempool_mark(node->pool, built, 1);
+            mark(node, b, true);
         } else {
             cn_ledger_block_unref(built);
         }

@@ -82,6 +82,7 @@ typedef struct cn_open_body {
     cn_stmt **stmt;
     cn_ledger_block *executed; /* NULL until it has been */
     bool wanted;               /* EXECUTE was asked for and is not answered */
+    bool marked;               /* its statements count as held by an open block */
     uint64_t asked_ms;
     unsigned asked_peer;
     UT_hash_handle hh;
@@ -175,6 +176,7 @@ void cn_body_on_block(cn_node *node, const uint8_t *p, size_t n);
 void cn_body_ask_again(cn_node *node, uint64_t now_ms);
 cn_status cn_body_restore(cn_node *node, const cn_safety_body *saved, cn_open_body **ret, cn_err *err);
 void cn_bodies_drop(cn_node *node, uint64_t height);
+void cn_bodies_mark(cn_node *node); /* R7: statements of a block that failed wait again */
 void cn_bodies_free(cn_node *node);
 bool cn_verify_statements(cn_node *node, const cn_ledger_block *parent, cn_stmt *const *stmts, size_t count,
                           cn_err *err);

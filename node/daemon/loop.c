@@ -269,6 +269,7 @@ void cn_core_step(cn_node *node, const cn_event *ev)
 
 void cn_tell_pending(cn_node *node)
 {
+    cn_bodies_mark(node);
     uint64_t oldest = cn_mempool_oldest(node->pool);
     if (oldest == node->pending_told)
         return;
