@@ -12,7 +12,6 @@
 #include "proto/header.h"
 #include "proto/ics23.h"
 #include "proto/merkle.h"
-#include "proto/quorum.h"
 #include "proto/state.h"
 
 #include <stdint.h>
@@ -53,7 +52,7 @@ typedef struct cn_dossier_statement {
     uint64_t log_index;
     cn_span whole;
     size_t path_len;
-    cn_digest path[CN_PROOF_MAX];
+    const cn_digest *path; /* in the dossier's memory */
 } cn_dossier_statement;
 
 typedef struct cn_dossier {
@@ -63,8 +62,8 @@ typedef struct cn_dossier {
     uint64_t checkpoint;
     cn_span genesis;
     size_t header_count;
-    cn_header *header; /* the checkpoint first, then those that lead to the certified one */
-    cn_certificate certificate;
+    cn_header *header;   /* the checkpoint first, then those that lead to the certified one */
+    cn_span certificate; /* as it stands there: whether it is one is for the verifier to say */
     size_t subject_count;
     cn_dossier_subject *subjects; /* ascending tags */
     size_t statement_count;

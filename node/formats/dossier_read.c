@@ -3,7 +3,7 @@
 
 #include "proto/limits.h"
 
-#include <inttypes.h>
+#include <errno.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,17 +29,20 @@ static void contents_free(contents *c)
     free(c);
 }
 
-/* Only the names that the format knows, in ascending order, each once. */
+/* prefix, exactly `digits` of `alphabet`, ".bin". */
+static bool numbered_name(const char *name, const char *prefix, const char *alphabet, size_t digits)
+{
+    size_t n = strlen(prefix);
+    return strncmp(name, prefix, n) == 0 && strspn(name + n, alphabet) == digits &&
+           strcmp(name + n + digits, ".bin") == 0;
+}
+
+/* Only the names that the format knows. */
 static bool known_name(const char *name)
 {
-    unsigned long long index;
-    char hex[65], tail[8];
-    int end = 0;
-    if (strcmp(name, "manifest.json") == 0 || strcmp(name, "genesis.json") == 0 || strcmp(name, "checkpoint.bin") == 0)
-        return true;
-    if (sscanf(name, "subjects/%64[0-9a-f].%7s", hex, tail) == 2)
-        return strlen(hex) == 64 && strcmp(tail, "bin") == 0;
-    return sscanf(name, "statements/%20llu.bin%n", &index, &end) == 1 && end == 35 && strlen(name) == 35;
+    return strcmp(name, "manifest.json") == 0 || strcmp(name, "genesis.json") == 0 ||
+           strcmp(name, "checkpoint.bin") == 0 || numbered_name(name, "subjects/", "0123456789abcdef", 64) ||
+           numbered_name(name, "statements/", "0123456789", 20);
 }
 
 static cn_status read_entry(zip_t *zip, zip_uint64_t i, size_t *budget, entry *out, cn_err *err)
@@ -112,40 +115,49 @@ static const entry *find(const contents *c, const char *name)
 
 /* ---- the manifest ---- */
 
+/* One row a file, in the order of the ZIP and with nothing else: a file that no row vouches for is refused. */
+static cn_status check_row(json_t *row, const entry *e, cn_err *err)
+{
+    const char *name, *sha;
+    json_int_t size;
+    if (json_unpack_ex(row, NULL, JSON_STRICT, "{s:s, s:I, s:s}", "name", &name, "size", &size, "sha256", &sha) != 0)
+        return cn_fail(err, CN_INVALID, "manifest.json", "a row has other members than name, size and sha256");
+    if (strcmp(name, e->name) != 0)
+        return cn_fail(err, CN_NOT_FOUND, e->name, "is not listed in the manifest, which names \"%.60s\" here", name);
+    cn_digest d = cn_sha256(e->p, e->n);
+    if (size < 0 || (uint64_t)size != e->n || strcmp(cn_digest_hex(&d).s, sha) != 0)
+        return cn_fail(err, CN_INVALID, name, "has SHA-256 %s, the manifest says %.64s: the file was changed",
+                       cn_digest_hex(&d).s, sha);
+    return CN_OK;
+}
+
 static cn_status check_files(const json_t *files, const contents *c, cn_err *err)
 {
     if (!json_is_array(files) || json_array_size(files) + 1 != c->count)
         return cn_fail(err, CN_INVALID, "manifest.json", "it lists %zu files, the ZIP holds %zu besides it",
                        json_array_size(files), c->count - 1);
-    for (size_t i = 0; i < json_array_size(files); i++) {
-        const json_t *row = json_array_get(files, i);
-        const char *name = json_string_value(json_object_get(row, "name"));
-        const char *sha = json_string_value(json_object_get(row, "sha256"));
-        const entry *e = name ? find(c, name) : NULL;
-        if (!e || !sha)
-            return cn_fail(err, CN_NOT_FOUND, name ? name : "manifest.json",
-                           "is listed in the manifest but not in the ZIP");
-        cn_digest d = cn_sha256(e->p, e->n);
-        if (strcmp(cn_digest_hex(&d).s, sha) != 0)
-            return cn_fail(err, CN_INVALID, name, "has SHA-256 %s, the manifest says %.64s: the file was changed",
-                           cn_digest_hex(&d).s, sha);
-    }
-    return CN_OK;
+    cn_status st = CN_OK;
+    for (size_t i = 0, row = 0; i < c->count && st == CN_OK; i++)
+        if (strcmp(c->entry[i].name, "manifest.json") != 0)
+            st = check_row(json_array_get(files, row++), &c->entry[i], err);
+    return st;
 }
 
 static cn_status read_manifest(const contents *c, cn_dossier *d, cn_err *err)
 {
     const entry *e = find(c, "manifest.json");
     json_t *m = e ? json_loadb((const char *)e->p, e->n, JSON_REJECT_DUPLICATES, NULL) : NULL;
-    const char *format = json_string_value(json_object_get(m, "format")),
-               *kind = json_string_value(json_object_get(m, "kind"));
-    const char *subject = json_string_value(json_object_get(m, "subject")),
-               *tag = json_string_value(json_object_get(m, "tag"));
-    const json_t *checkpoint = json_object_get(m, "checkpoint");
+    const char *format = NULL, *kind = NULL, *subject = NULL, *tag = NULL;
+    json_int_t checkpoint = -1;
+    json_t *files = NULL;
     cn_status st = CN_OK;
-    if (!m || !format || !kind || !subject || !tag || !json_is_integer(checkpoint) ||
-        strlen(subject) >= sizeof d->subject || !cn_unhex(tag, strlen(tag), d->tag.b, CN_DIGEST_LEN))
-        st = cn_fail(err, CN_INVALID, "manifest.json", "is missing or lacks format, kind, subject, tag or checkpoint");
+    if (!m || json_unpack_ex(m, NULL, JSON_STRICT, "{s:s, s:s, s:s, s:s, s:I, s:o}", "format", &format, "kind", &kind,
+                             "subject", &subject, "tag", &tag, "checkpoint", &checkpoint, "files", &files) != 0)
+        st = cn_fail(err, CN_INVALID, "manifest.json",
+                     "is missing, or has other members than format, kind, subject, tag, checkpoint and files");
+    else if (checkpoint < 0 || strlen(subject) >= sizeof d->subject ||
+             !cn_unhex(tag, strlen(tag), d->tag.b, CN_DIGEST_LEN))
+        st = cn_fail(err, CN_INVALID, "manifest.json", "its subject, tag or checkpoint is out of range");
     else if (strcmp(format, CN_DOSSIER_FORMAT) != 0)
         st = cn_fail(err, CN_INVALID, "manifest.json",
                      "the format is \"%.40s\", this verifier reads " CN_DOSSIER_FORMAT, format);
@@ -154,8 +166,8 @@ static cn_status read_manifest(const contents *c, cn_dossier *d, cn_err *err)
     if (st == CN_OK) {
         d->kind = kind[1] == 'u' ? CN_DOSSIER_SUBJECT : CN_DOSSIER_STATEMENT;
         memcpy(d->subject, subject, strlen(subject) + 1);
-        d->checkpoint = (uint64_t)json_integer_value(checkpoint);
-        st = check_files(json_object_get(m, "files"), c, err);
+        d->checkpoint = (uint64_t)checkpoint;
+        st = check_files(files, c, err);
     }
     json_decref(m);
     return st;
@@ -175,15 +187,14 @@ static cn_status read_checkpoint(const contents *c, cn_dossier *d, cn_err *err)
     if (!d->header)
         return cn_fail(err, CN_NO_MEMORY, "checkpoint.bin", "out of memory");
     for (size_t i = 0; i < count; i++) {
-        cn_status st = cn_header_decode(cn_read_view(&r, CN_HEADER_LEN), CN_HEADER_LEN, &d->header[i], err);
+        cn_err own = {0};
+        cn_status st = cn_header_decode(cn_read_view(&r, CN_HEADER_LEN), CN_HEADER_LEN, &d->header[i], &own);
         if (st != CN_OK)
-            return st;
+            return cn_fail(err, st, "checkpoint.bin", "header %zu: %s: %s", i, own.field, own.text);
     }
     d->header_count = count;
-    cn_status st = cn_certificate_read(&r, &d->certificate, err);
-    if (st == CN_OK && !cn_reader_done(&r))
-        st = cn_fail(err, CN_NOT_CANONICAL, "checkpoint.bin", "bytes follow the certificate");
-    return st;
+    d->certificate = CN_SPAN(r.p, r.n);
+    return CN_OK;
 }
 
 static cn_status read_subject(const entry *e, cn_dossier_subject *s, cn_err *err)
@@ -209,13 +220,13 @@ static cn_status read_subject(const entry *e, cn_dossier_subject *s, cn_err *err
 static cn_status read_statement(const entry *e, cn_dossier_statement *s, cn_err *err)
 {
     cn_reader r = cn_reader_of(e->p, e->n);
+    errno = 0;
     s->log_index = strtoull(e->name + strlen("statements/"), NULL, 10);
     uint8_t version = cn_read_u8(&r);
     s->path_len = cn_read_u8(&r);
-    if (version != 1 || s->path_len > CN_PROOF_MAX)
+    if (version != 1 || s->path_len > CN_PROOF_MAX || errno != 0)
         return cn_fail(err, CN_INVALID, e->name, "is malformed");
-    for (size_t i = 0; i < s->path_len; i++)
-        s->path[i] = cn_read_digest(&r);
+    s->path = (const cn_digest *)(const void *)cn_read_view(&r, s->path_len * CN_DIGEST_LEN);
     if (!cn_reader_ok(&r) || r.n == 0 || r.n > CN_MAX_STATEMENT_BYTES)
         return cn_fail(err, CN_INVALID, e->name, "is malformed");
     s->whole = CN_SPAN(r.p, r.n);

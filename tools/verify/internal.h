@@ -31,6 +31,8 @@ typedef struct verifier {
     cn_statement **statement; /* by place in the dossier; NULL: does not decode */
     known_key *key;
     size_t key_count, key_cap;
+    size_t *pairing; /* places of pairing statements, ascending */
+    size_t pairing_count;
 } verifier;
 
 void verify_fault(verifier *v, cn_verify_step step, cn_status code, const char *where, const char *format, ...)

@@ -76,8 +76,15 @@ static void salvage(known_key *target, const cn_registry_change *c)
 static void change_key(verifier *v, known_key *target, const cn_registry_change *c, uint64_t index, const char *where)
 {
     cn_digest owner = target->owner;
+    if (target->ended && (c->op == CN_REG_KEY_ROTATE || c->op == CN_REG_KEY_REVOKE)) {
+        verify_fault(v, CN_STEP_AUTHORITY, CN_CONFLICT, where, "it ends a key that had ended at log index %llu",
+                     (unsigned long long)target->ended);
+        return;
+    }
     switch (c->op) {
     case CN_REG_KEY_ROTATE:
+        if (c->new_key.purpose != target->purpose)
+            verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "the new key has another purpose than the old one");
         target->ended = index;
         register_key(v, c, &owner, index, where);
         break;
@@ -86,11 +93,16 @@ static void change_key(verifier *v, known_key *target, const cn_registry_change 
         target->revoked = true;
         break;
     case CN_REG_KEY_GAP:
+        if (target->chain_known && c->sequence <= target->sequence)
+            verify_fault(v, CN_STEP_HASH_CHAIN, CN_BROKEN_CHAIN, where, "its gap goes back behind sequence %llu",
+                         (unsigned long long)target->sequence);
         target->chain_known = true;
         target->sequence = c->sequence;
         target->last_id = c->previous;
         break;
     case CN_REG_KEY_SALVAGE:
+        if (!target->revoked)
+            verify_fault(v, CN_STEP_AUTHORITY, CN_CONFLICT, where, "it salvages statements of a key not revoked");
         salvage(target, c);
         break;
     default:

@@ -1,5 +1,6 @@
 /* Completeness: each subject's record is in the state of the checkpoint, its leaves are all of it, and each leaf's
  * statement is here; and the trees that must be here are. */
+#include "node/formats/subject.h"
 #include "tools/verify/internal.h"
 
 #include <stdio.h>
@@ -88,22 +89,56 @@ bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *
     return false;
 }
 
-/* An entry on a container that a pairing at a lower index ties to the consignment at that time. */
-static bool paired(const verifier *v, const cn_statement *s, uint64_t index, const cn_digest *consignment)
+/* ---- pairings ---- */
+
+static const cn_pairing *pairing_at(const verifier *v, size_t i)
 {
-    if (s->body.kind != CN_PAYLOAD_EVENT_BATCH)
-        return false;
-    for (size_t i = 0; i < v->dossier.statement_count && v->dossier.statement[i].log_index < index; i++) {
-        const cn_statement *p = v->statement[i];
-        if (!p || p->body.kind != CN_PAYLOAD_PAIRING || !cn_digest_eq(&p->body.pairing.consignment, consignment))
-            continue;
-        for (size_t k = 0; k < s->body.batch.entry_count; k++) {
-            const cn_batch_entry *e = &s->body.batch.entry[k];
-            if (cn_digest_eq(&e->subject, &p->body.pairing.container) && e->last_ms >= p->body.pairing.start_ms)
-                return true;
-        }
+    return &v->statement[v->pairing[i]]->body.pairing;
+}
+
+/* The tie that pairing i made stands until a later statement names the same start again. */
+static bool replaced(const verifier *v, size_t i, uint64_t before)
+{
+    const cn_pairing *p = pairing_at(v, i);
+    for (size_t k = i + 1; k < v->pairing_count && v->dossier.statement[v->pairing[k]].log_index < before; k++) {
+        const cn_pairing *later = pairing_at(v, k);
+        if (later->start_ms == p->start_ms && cn_digest_eq(&later->container, &p->container) &&
+            cn_digest_eq(&later->consignment, &p->consignment))
+            return true;
     }
     return false;
+}
+
+/* An entry on a container that the pairing, as it stood at the statement's place, ties to its consignment then. */
+static bool ties(const verifier *v, size_t i, const cn_statement *s, uint64_t index)
+{
+    const cn_pairing *p = pairing_at(v, i);
+    if (v->dossier.statement[v->pairing[i]].log_index >= index || s->body.kind != CN_PAYLOAD_EVENT_BATCH)
+        return false;
+    for (size_t k = 0; k < s->body.batch.entry_count; k++) {
+        const cn_batch_entry *e = &s->body.batch.entry[k];
+        if (cn_digest_eq(&e->subject, &p->container) && e->last_ms >= p->start_ms &&
+            (p->end_ms == 0 || e->first_ms <= p->end_ms))
+            return !replaced(v, i, index);
+    }
+    return false;
+}
+
+static bool paired(const verifier *v, const cn_statement *s, uint64_t index, const cn_digest *consignment)
+{
+    for (size_t i = 0; i < v->pairing_count; i++)
+        if (cn_digest_eq(&pairing_at(v, i)->consignment, consignment) && ties(v, i, s, index))
+            return true;
+    return false;
+}
+
+static void collect_pairings(verifier *v)
+{
+    v->pairing = calloc(v->dossier.statement_count + 1, sizeof *v->pairing);
+    CN_ASSERT(v->pairing);
+    for (size_t i = 0; i < v->dossier.statement_count; i++)
+        if (v->statement[i] && v->statement[i]->body.kind == CN_PAYLOAD_PAIRING)
+            v->pairing[v->pairing_count++] = i;
 }
 
 /* ---- one subject ---- */
@@ -225,46 +260,72 @@ static void check_closure(verifier *v, size_t i, bool scope_is_subject)
     verify_where(v, i, where);
     cn_digest about = cn_key_subject(v->genesis.subject_salt, &s->body.key_id);
     if (!find_subject(v, &about))
-        verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, where, "the tree about its key %s is missing",
+        verify_fault(v, CN_STEP_REGISTRY_CLOSURE, CN_NOT_FOUND, where, "the tree about its key %s is missing",
                      cn_digest_hex(&s->body.key_id).s);
     if (scope_is_subject && s->body.kind == CN_PAYLOAD_PAIRING &&
         cn_digest_eq(&s->body.pairing.consignment, &v->dossier.tag) && !find_subject(v, &s->body.pairing.container))
-        verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, where, "the tree of the container paired here is missing");
+        verify_fault(v, CN_STEP_PAIRING, CN_NOT_FOUND, where, "the tree of the container tied here is missing");
     for (size_t k = 0; k < v->dossier.subject_count; k++) {
         const cn_dossier_subject *subject = &v->dossier.subjects[k];
         if (verify_declares(v, s, &subject->tag) && !(subject->present && is_leaf(subject, index)))
             verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
                          "it declares subject %s, whose tree does not hold it", cn_digest_hex(&subject->tag).s);
     }
+    for (size_t k = 0; k < v->pairing_count; k++) {
+        const cn_dossier_subject *consignment = find_subject(v, &pairing_at(v, k)->consignment);
+        if (consignment && !is_leaf(consignment, index) && ties(v, k, s, index))
+            verify_fault(v, CN_STEP_PAIRING, CN_CONFLICT, where,
+                         "its container is tied to consignment %s, whose tree does not hold it",
+                         cn_digest_hex(&consignment->tag).s);
+    }
+}
+
+static void check_statement_scope(verifier *v)
+{
+    for (size_t i = 0; i < v->dossier.statement_count; i++)
+        if (v->statement[i] && cn_digest_eq(&v->statement[i]->id, &v->dossier.tag))
+            return;
+    verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, "manifest.json", "the statement it is about is not here");
+}
+
+/* Another spelling of the same subject has another tag, under which nothing is ever recorded: its absence says nothing.
+ */
+static void check_subject_scope(verifier *v)
+{
+    const cn_dossier *d = &v->dossier;
+    char canonical[CN_SUBJECT_MAX];
+    cn_err err = {0};
+    cn_digest tag = cn_subject_tag(v->genesis.subject_salt, d->subject);
+    const cn_dossier_subject *main_subject = find_subject(v, &d->tag);
+    if (cn_subject_canonical(d->subject, canonical, sizeof canonical, NULL, &err) != CN_OK)
+        verify_fault(v, CN_STEP_COMPLETENESS, err.code, "manifest.json", "the subject is no subject: %s", err.text);
+    else if (strcmp(canonical, d->subject) != 0)
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_CANONICAL, "manifest.json",
+                     "the subject is not in its canonical form, under which statements are recorded");
+    if (!cn_digest_eq(&tag, &d->tag))
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, "manifest.json", "the subject's name does not give its tag");
+    if (!main_subject) {
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, "manifest.json",
+                     "the tree of the subject itself is missing");
+        return;
+    }
+    v->report->absent = !main_subject->present;
+    v->report->subject_statements = main_subject->count;
 }
 
 void verify_trees(verifier *v)
 {
     const cn_dossier *d = &v->dossier;
     bool scope_is_subject = d->kind == CN_DOSSIER_SUBJECT;
+    collect_pairings(v);
     for (size_t i = 0; i < d->subject_count; i++)
         check_subject(v, &d->subjects[i]);
     for (size_t i = 0; i < d->statement_count; i++)
         if (v->statement[i])
             check_closure(v, i, scope_is_subject);
-    if (!scope_is_subject) {
-        bool found = false;
-        for (size_t i = 0; i < d->statement_count; i++)
-            found = found || (v->statement[i] && cn_digest_eq(&v->statement[i]->id, &d->tag));
-        if (!found)
-            verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, "manifest.json",
-                         "the statement it is about is not here");
-        return;
-    }
-    cn_digest tag = cn_subject_tag(v->genesis.subject_salt, d->subject);
-    const cn_dossier_subject *main_subject = find_subject(v, &d->tag);
-    if (!cn_digest_eq(&tag, &d->tag))
-        verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, "manifest.json", "the subject's name does not give its tag");
-    if (!main_subject)
-        verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, "manifest.json",
-                     "the tree of the subject itself is missing");
-    else {
-        v->report->absent = !main_subject->present;
-        v->report->subject_statements = main_subject->count;
-    }
+    if (scope_is_subject)
+        check_subject_scope(v);
+    else
+        check_statement_scope(v);
+    free(v->pairing);
 }

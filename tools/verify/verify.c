@@ -76,17 +76,25 @@ static void check_genesis(verifier *v, const cn_digest *network)
     holds(v, CN_STEP_GENESIS);
 }
 
+/* Which validators decide: those of genesis, in epoch 1. */
+static void check_epoch(verifier *v)
+{
+    const cn_dossier *d = &v->dossier;
+    for (size_t i = 0; i < d->header_count; i++)
+        if (d->header[i].epoch != 1 || !cn_digest_eq(&d->header[i].set, &v->genesis.set_digest))
+            verify_fault(v, CN_STEP_EPOCH_CHAIN, CN_INVALID, "checkpoint.bin",
+                         "header %zu is not of epoch 1 and the validators of genesis", i);
+    holds(v, CN_STEP_EPOCH_CHAIN);
+}
+
 /* The finalization names the last header; the links between the headers carry it back to the checkpoint. */
 static void check_links(verifier *v)
 {
     const cn_dossier *d = &v->dossier;
-    for (size_t i = 0; i < d->header_count; i++) {
+    for (size_t i = 1; i < d->header_count; i++) {
         const cn_header *h = &d->header[i];
-        cn_digest before = i ? cn_header_digest(&d->header[i - 1]) : cn_digest_zero;
-        if (h->epoch != 1 || !cn_digest_eq(&h->set, &v->genesis.set_digest))
-            verify_fault(v, CN_STEP_QUORUM, CN_INVALID, "checkpoint.bin",
-                         "header %zu is not of epoch 1 and its validators", i);
-        if (i > 0 && (!cn_digest_eq(&h->parent, &before) || h->height != d->header[i - 1].height + 1))
+        cn_digest before = cn_header_digest(&d->header[i - 1]);
+        if (!cn_digest_eq(&h->parent, &before) || h->height != d->header[i - 1].height + 1)
             verify_fault(v, CN_STEP_QUORUM, CN_INVALID, "checkpoint.bin", "header %zu does not follow the one before",
                          i);
     }
@@ -95,25 +103,38 @@ static void check_links(verifier *v)
                      "the first header is not the checkpoint that the manifest names");
 }
 
-static void check_quorum(verifier *v)
+static void check_certificate(verifier *v, const cn_vote_keys *keys)
 {
     const cn_dossier *d = &v->dossier;
+    cn_certificate *c = calloc(1, sizeof *c);
+    cn_reader r = cn_reader_of(d->certificate.p, d->certificate.n);
     cn_err err = {0};
     cn_digest last = cn_header_digest(&d->header[d->header_count - 1]);
-    cn_vote_keys *keys = cn_vote_keys_new(&v->genesis.set);
-    if (!keys) {
+    if (!c)
         verify_fault(v, CN_STEP_QUORUM, CN_NO_MEMORY, "checkpoint.bin", "out of memory");
-        return;
-    }
-    check_links(v);
-    if (d->certificate.kind != CN_FINALIZE || d->certificate.epoch != 1 || !cn_digest_eq(&d->certificate.block, &last))
+    else if (cn_certificate_read(&r, c, &err) != CN_OK)
+        verify_fault(v, CN_STEP_QUORUM, err.code, "checkpoint.bin", "%s: %s", err.field, err.text);
+    else if (!cn_reader_done(&r))
+        verify_fault(v, CN_STEP_QUORUM, CN_NOT_CANONICAL, "checkpoint.bin", "bytes follow the certificate");
+    else if (c->kind != CN_FINALIZE || c->epoch != 1 || !cn_digest_eq(&c->block, &last))
         verify_fault(v, CN_STEP_QUORUM, CN_INVALID, "checkpoint.bin",
                      "the certificate is not a finalization of the last header");
-    else if (cn_certificate_verify(&d->certificate, &v->genesis.network, &v->genesis.set, keys, &err) != CN_OK)
+    else if (cn_certificate_verify(c, &v->genesis.network, &v->genesis.set, keys, &err) != CN_OK)
         verify_fault(v, CN_STEP_QUORUM, err.code, "checkpoint.bin", "%s: %s", err.field, err.text);
+    free(c);
+}
+
+static void check_quorum(verifier *v)
+{
+    cn_vote_keys *keys = cn_vote_keys_new(&v->genesis.set);
+    check_links(v);
+    if (keys)
+        check_certificate(v, keys);
+    else
+        verify_fault(v, CN_STEP_QUORUM, CN_NO_MEMORY, "checkpoint.bin", "out of memory");
     cn_vote_keys_free(keys);
-    v->report->checkpoint_height = d->header[0].height;
-    v->report->checkpoint_time_ms = d->header[0].time_ms;
+    v->report->checkpoint_height = v->dossier.header[0].height;
+    v->report->checkpoint_time_ms = v->dossier.header[0].time_ms;
     holds(v, CN_STEP_QUORUM);
 }
 
@@ -156,7 +177,7 @@ static void check_statements(verifier *v)
     verify_keys(v);
     verify_trees(v);
     verify_content(v);
-    for (cn_verify_step step = CN_STEP_INCLUSION; step < CN_STEP_COUNT; step++)
+    for (cn_verify_step step = CN_STEP_INCLUSION; step < CN_STEP_TIME; step++)
         holds(v, step);
 }
 
@@ -170,11 +191,13 @@ static void begin(cn_verify_report *report)
         report->step[i].err.code = CN_INVALID;
         snprintf(report->step[i].err.text, sizeof report->step[i].err.text, "an earlier step failed");
     }
+    cn_fail(&report->step[CN_STEP_TIME].err, CN_NOT_FOUND, "",
+            "this format carries no time token: the times are what a quorum of validators agreed on");
 }
 
 static cn_status conclude(cn_verify_report *report)
 {
-    for (int i = 0; i < CN_STEP_COUNT; i++)
+    for (int i = 0; i < CN_STEP_TIME; i++)
         if (report->step[i].verdict != CN_VERDICT_OK)
             return report->step[i].err.code ? report->step[i].err.code : CN_INVALID;
     report->accepted = true;
@@ -186,8 +209,10 @@ cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,
     cn_err err = {0};
     begin(ret);
     verifier *v = calloc(1, sizeof *v);
-    if (!v)
+    if (!v) {
+        cn_fail(&ret->step[CN_STEP_CONTAINER].err, CN_NO_MEMORY, "", "out of memory");
         return CN_NO_MEMORY;
+    }
     v->report = ret;
     if (cn_dossier_read(zip, n, &v->dossier, &err) != CN_OK) {
         verify_fault(v, CN_STEP_CONTAINER, err.code, err.field, "%s", err.text);
@@ -198,6 +223,7 @@ cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,
     snprintf(ret->subject, sizeof ret->subject, "%s", v->dossier.subject);
     check_genesis(v, network);
     if (!failed(v, CN_STEP_GENESIS)) {
+        check_epoch(v);
         check_quorum(v);
         check_statements(v);
     }

@@ -16,15 +16,19 @@
 #define CN_VERIFY_STEPS(X)                                                                                             \
     X(CN_STEP_CONTAINER, "container", "the file is whole and in its one accepted form")                                \
     X(CN_STEP_GENESIS, "genesis", "the genesis in it has the digest given")                                            \
-    X(CN_STEP_QUORUM, "quorum", "a quorum of the validators of genesis made the checkpoint final")                     \
+    X(CN_STEP_EPOCH_CHAIN, "epoch-chain", "the checkpoint belongs to the epoch and validators that genesis names")     \
+    X(CN_STEP_QUORUM, "quorum", "a quorum of those validators made the checkpoint final")                              \
     X(CN_STEP_INCLUSION, "inclusion", "each statement lies at its place in the log")                                   \
     X(CN_STEP_SIGNATURE, "signature", "each statement is signed by the key it names")                                  \
     X(CN_STEP_ITEM_ROOT, "item-root", "the items are those that were signed")                                          \
     X(CN_STEP_AUTHORITY, "authority", "each key was registered and not ended when it signed")                          \
     X(CN_STEP_HASH_CHAIN, "hash-chain", "the statements of each key continue each other")                              \
-    X(CN_STEP_COMPLETENESS, "completeness",                                                                            \
-      "nothing recorded about the subject, or about a key that signed, is left out")                                   \
-    X(CN_STEP_DECLARED_SUBJECTS, "declared-subjects", "what the readable items name is what their signer declared")
+    X(CN_STEP_COMPLETENESS, "completeness", "nothing recorded about the subjects in it is left out")                   \
+    X(CN_STEP_REGISTRY_CLOSURE, "registry-closure",                                                                    \
+      "what is recorded about every key that signed is here, back to genesis")                                         \
+    X(CN_STEP_PAIRING, "pairing", "the containers tied to the consignment are here, and their events are counted")     \
+    X(CN_STEP_DECLARED_SUBJECTS, "declared-subjects", "what the readable items name is what their signer declared")    \
+    X(CN_STEP_TIME, "time", "the times are witnessed from outside the network")
 
 typedef enum cn_verify_step {
 #define CN_STEP_ENUM(name, text, good) name,
@@ -44,7 +48,7 @@ typedef struct cn_verify_result {
 } cn_verify_result;
 
 typedef struct cn_verify_report {
-    bool accepted; /* every step holds */
+    bool accepted; /* every step holds; time, which this format carries no witness of, is not counted */
     cn_verify_result step[CN_STEP_COUNT];
     /* what it is about; filled as far as the container could be read */
     char subject[2048];
