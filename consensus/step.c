@@ -240,9 +240,19 @@ void cn_advance(cn_consensus *c)
     }
 }
 
+/* More than f nullify votes hold one of an honest node whose timer ran out: with what it waits for perhaps unknown
+ * here, this node joins it, or views of nodes that know different statements would never end. */
+static bool others_gave_up(const cn_consensus *c)
+{
+    const slot *s = cn_slot_find(c, c->view);
+    const tally *t = s ? s->votes[CN_NULLIFY - 1] : NULL;
+    return t && (unsigned)__builtin_popcount(t->seen) > cn_max_faults(c->cfg.n) && !s->row.nullified &&
+           !s->row.finalized;
+}
+
 static void give_up_view(cn_consensus *c)
 {
-    if (c->now < view_deadline(c))
+    if (c->now < view_deadline(c) && !others_gave_up(c))
         return;
     static const cn_digest none;
     cn_request_signature(c, CN_NULLIFY, c->view, &none, false);

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define OFFER_BYTES (2u * 1024u * 1024u)
+
 /* ---- admissions ---- */
 
 static cn_admission *admission_new(size_t count, int peer)
@@ -291,6 +293,26 @@ static void broadcast_statement(cn_node *node, const cn_stmt *stmt)
     for (unsigned i = 0; i < node->genesis.set.n; i++)
         if (i != node->self)
             (void)cn_links_send(node->links, i, CN_WIRE_STATEMENT, stmt->s->whole.p, stmt->s->whole.n, false);
+}
+
+typedef struct offering {
+    cn_node *node;
+    unsigned peer;
+    size_t bytes;
+} offering;
+
+static bool offer_one(void *ctx, cn_stmt *stmt)
+{
+    offering *o = ctx;
+    o->bytes += stmt->s->whole.n;
+    return o->bytes <= OFFER_BYTES &&
+           cn_links_send(o->node->links, o->peer, CN_WIRE_STATEMENT, stmt->s->whole.p, stmt->s->whole.n, false);
+}
+
+void cn_admit_offer(cn_node *node, unsigned peer)
+{
+    offering o = {.node = node, .peer = peer};
+    cn_mempool_offer(node->pool, offer_one, &o);
 }
 
 void cn_admit_task(cn_node *node, cn_admission *a)

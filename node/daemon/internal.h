@@ -144,6 +144,7 @@ struct cn_node {
     cn_waiter *waiters;
     cn_refusal *refusals;
     uint64_t pending_told, sync_asked_ms, housekept_ms;
+    uint64_t offered_view; /* R7: pending statements are offered again to each new leader */
     unsigned sync_peer, fetch_peer;
     bool sync_wanted, in_events;
     struct cn_local_event *events, *events_tail;
@@ -195,6 +196,7 @@ cn_status cn_admit_key_head(void *ctx, const cn_digest *key_id, cn_api_key_head 
 bool cn_admit_from_peer(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
 void cn_admit_task(cn_node *node, cn_admission *a); /* on the consensus thread */
 void cn_admit_final(cn_node *node, const cn_ledger_block *block);
+void cn_admit_offer(cn_node *node, unsigned peer); /* what waits here, to one peer, bounded */
 void cn_admit_drop(cn_admission *a);
 void cn_admit_free(cn_node *node);
 void cn_know_key(cn_node *node, const cn_public_key *key);

@@ -325,6 +325,8 @@ static void run_task(cn_node *node, cn_task *task)
     case TASK_LINK: {
         const cn_message_task *m = (cn_message_task *)task;
         cn_log(node, "info", "link to %s is %s", cn_validator_name(node, m->peer), m->up ? "up" : "down");
+        if (m->up)
+            cn_admit_offer(node, m->peer);
         free(task);
         break;
     }
@@ -346,6 +348,19 @@ static uint64_t slowest_round_trip_ms(cn_node *node)
             slowest = info.rtt_us;
     }
     return slowest * 2 / 1000; /* the smoothed value doubled stands for the 99th percentile */
+}
+
+/* R7: what waits longer than it should is offered again to each new leader, which may never have heard of it. */
+static void offer_again(cn_node *node)
+{
+    cn_consensus_info info;
+    cn_consensus_info_get(node->core, &info);
+    uint64_t oldest = cn_mempool_oldest(node->pool);
+    if (info.view == node->offered_view || oldest == UINT64_MAX || cn_wall_ms() < oldest + 2 * node->config.forward_ms)
+        return;
+    node->offered_view = info.view;
+    if (info.leader != node->self)
+        cn_admit_offer(node, info.leader);
 }
 
 static void keep_house(cn_node *node)
@@ -386,6 +401,7 @@ void *cn_node_thread(void *arg)
             break;
         keep_house(node);
         cn_tell_pending(node);
+        offer_again(node);
         if (cn_wall_ms() >= cn_consensus_deadline(node->core))
             cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
     }

@@ -293,6 +293,13 @@ cn_stmt *cn_mempool_next(void *ctx)
     return e ? e->stmt : NULL;
 }
 
+void cn_mempool_offer(const cn_mempool *pool, bool (*take)(void *ctx, cn_stmt *stmt), void *ctx)
+{
+    for (const entry *e = pool->arrival; e; e = e->next)
+        if (e->executable && e->open_blocks == 0 && !take(ctx, e->stmt))
+            return;
+}
+
 uint64_t cn_mempool_oldest(cn_mempool *pool)
 {
     if (!pool->oldest_known) {

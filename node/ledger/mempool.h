@@ -38,6 +38,9 @@ typedef struct cn_mempool_cursor {
 void cn_mempool_start(const cn_mempool *pool, cn_mempool_cursor *cursor);
 cn_stmt *cn_mempool_next(void *cursor);
 
+/* Executable statements that no open block holds, oldest first, until take returns false. */
+void cn_mempool_offer(const cn_mempool *pool, bool (*take)(void *ctx, cn_stmt *stmt), void *ctx);
+
 /* Arrival of the oldest executable statement that no open block holds; UINT64_MAX: none. */
 uint64_t cn_mempool_oldest(cn_mempool *pool);
 size_t cn_mempool_bytes(const cn_mempool *pool);
