@@ -39,7 +39,7 @@ typedef enum cn_status {
 typedef struct cn_err {
     cn_status code;
     char field[256]; /* what: a field, a file with line, a JSON pointer; may be empty */
-    char text[256]; /* one sentence: the rule that was broken and the mend */
+    char text[256];  /* one sentence: the rule that was broken and the mend */
 } cn_err;
 
 /* The stable type of a status, e.g. "bad-signature"; never NULL. */
