@@ -242,12 +242,12 @@ void fx_audit(fixture *fx, const char *uri, cn_buf *zip)
                  err.text);
 }
 
-void fx_rebuild(const cn_dossier *d, cn_buf *zip)
+void fx_rebuild(const cn_dossier *d, const cn_certificate *certificate, cn_buf *zip)
 {
     cn_dossier_writer *w = cn_dossier_writer_new();
     cn_buf cert;
     cn_buf_init(&cert, CN_CERTIFICATE_MAX);
-    cn_certificate_encode(&d->certificate, &cert);
+    cn_certificate_encode(certificate, &cert);
     cn_dossier_set_scope(w, d->kind, d->subject, &d->tag, d->checkpoint);
     cn_dossier_add_genesis(w, d->genesis);
     cn_dossier_add_checkpoint(w, d->header, d->header_count, CN_SPAN(cert.p, cert.n));

@@ -37,8 +37,8 @@ void fx_wait(fixture *fx, cn_statement *s); /* takes it: it goes into the next b
 bool fx_commit(fixture *fx);
 void fx_certify(fixture *fx, const cn_digest *block, const unsigned *signers, unsigned count, cn_certificate *ret);
 void fx_audit(fixture *fx, const char *uri, cn_buf *zip);
-/* Writes what d holds, with a manifest that fits. */
-void fx_rebuild(const cn_dossier *d, cn_buf *zip);
+/* Writes what d holds, with this certificate and a manifest that fits. */
+void fx_rebuild(const cn_dossier *d, const cn_certificate *certificate, cn_buf *zip);
 cn_verify_report *fx_verify(const fixture *fx, const cn_buf *zip); /* to be freed */
 
 #endif
