@@ -151,10 +151,20 @@ static uint64_t view_deadline(const cn_consensus *c)
     return later(c->entered_ms, since) + patience;
 }
 
+/* Certificates of later views: this node missed what led to them. */
+static bool missed_views(const cn_consensus *c)
+{
+    for (size_t i = c->slot_count; i > 0 && c->slot[i - 1].view > c->view; i--)
+        for (unsigned k = 0; k < KINDS; k++)
+            if (c->slot[i - 1].cert[k])
+                return true;
+    return false;
+}
+
 static bool unfinished(const cn_consensus *c)
 {
     const slot *s = cn_slot_find(c, c->view);
-    return c->entry_count > 1 || c->want_count > 0 ||
+    return missed_views(c) || c->entry_count > 1 || c->want_count > 0 ||
            (s && (s->row.notarized || s->row.nullified || s->has_proposal)) || (c->view > c->final_view + 1);
 }
 

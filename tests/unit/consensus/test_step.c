@@ -1,0 +1,206 @@
+/* The known traps of the rules, each driven through step(). */
+#include "harness.h"
+
+static const cn_digest some_block = {{0xab}};
+static cn_actions actions;
+
+static void tick(cn_consensus *c, uint64_t now)
+{
+    cn_actions_clear(&actions);
+    cn_consensus_step(c, now, &(cn_event){.kind = CN_EV_TICK}, &actions);
+}
+
+static void pending(cn_consensus *c, uint64_t now)
+{
+    cn_actions_clear(&actions);
+    cn_consensus_step(c, now, &(cn_event){.kind = CN_EV_PENDING, .oldest_ms = now}, &actions);
+}
+
+static void vote(cn_consensus *c, uint64_t now, unsigned signer, uint8_t kind, uint64_t view)
+{
+    cn_vote v = make_vote(signer, kind, view, &some_block);
+    cn_actions_clear(&actions);
+    hear_vote(c, now, &v, &actions);
+}
+
+static void done(cn_consensus *c)
+{
+    cn_actions_free(&actions);
+    cn_consensus_free(c);
+}
+
+/* n = 4: the leader of view v is (v + 1) mod 4, so node 1 does not lead views 1 and 2. */
+Test(step, nothing_is_signed_before_its_row_is_durable)
+{
+    cn_consensus_config cfg = config_of(4, 1);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    pending(c, T0);
+    tick(c, T0 + 1000); /* the leader is silent: the view is given up */
+    const cn_action *persist = find_action(&actions, CN_ACT_PERSIST);
+    cr_assert_not_null(persist);
+    cr_expect(persist->has_row && persist->row.nullified && persist->row.view == 1);
+    cr_expect_eq(sent_votes(&actions, CN_NULLIFY), 0u);
+    uint64_t token = persist->token;
+    tick(c, T0 + 1100);
+    cr_expect_eq(sent_votes(&actions, CN_NULLIFY), 0u, "resending is no way around the disk");
+    cn_actions_clear(&actions);
+    cn_consensus_step(c, T0 + 1101, &(cn_event){.kind = CN_EV_PERSISTED, .token = token}, &actions);
+    cr_expect_eq(sent_votes(&actions, CN_NULLIFY), 1u);
+    done(c);
+}
+
+Test(step, an_idle_network_arms_no_timer_before_the_heartbeat)
+{
+    cn_consensus_config cfg = config_of(4, 1);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    tick(c, T0 + 1);
+    cr_expect_geq(cn_consensus_deadline(c), T0 + 59000);
+    done(c);
+}
+
+Test(step, one_signer_counts_once_however_often_it_is_heard)
+{
+    cn_consensus_config cfg = config_of(4, 0);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    cn_consensus_info info;
+    for (int i = 0; i < 10; i++)
+        vote(c, T0 + 1, 2, CN_NULLIFY, 1);
+    cn_consensus_info_get(c, &info);
+    cr_expect_eq(info.view, 1u);
+    cr_expect_eq(info.nullify_votes, 1u << 2);
+    vote(c, T0 + 2, 1, CN_NULLIFY, 1);
+    vote(c, T0 + 2, 3, CN_NULLIFY, 1);
+    cn_consensus_info_get(c, &info);
+    cr_expect_eq(info.view, 2u, "three distinct signers are a quorum");
+    done(c);
+}
+
+Test(step, a_vote_with_a_false_signature_counts_nothing)
+{
+    cn_consensus_config cfg = config_of(4, 0);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    cn_consensus_info info;
+    cn_vote v = make_vote(2, CN_NULLIFY, 1, &some_block);
+    v.signature.b[5] ^= 1;
+    hear_vote(c, T0, &v, &actions);
+    cn_consensus_info_get(c, &info);
+    cr_expect_eq(info.nullify_votes, 0u);
+    cr_expect_eq(info.bad_messages, 1u);
+    done(c);
+}
+
+Test(step, two_different_votes_are_evidence_and_the_second_does_not_count)
+{
+    cn_consensus_config cfg = config_of(4, 0);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    const cn_digest other = {{0xcd}};
+    vote(c, T0, 2, CN_NOTARIZE, 1);
+    cn_vote v = make_vote(2, CN_NOTARIZE, 1, &other);
+    cn_actions_clear(&actions);
+    hear_vote(c, T0, &v, &actions);
+    const cn_action *evidence = find_action(&actions, CN_ACT_EVIDENCE);
+    cr_assert_not_null(evidence);
+    cr_expect_eq(evidence->to, 2u);
+    cr_expect_eq(evidence->n, 2u * 117);
+    done(c);
+}
+
+Test(step, own_votes_of_an_earlier_life_are_sent_again_and_never_contradicted)
+{
+    cn_consensus_config cfg = config_of(4, 1);
+    cn_sign_row row = {.epoch = 1, .view = 1, .nullified = true};
+    cfg.row = &row;
+    cfg.row_count = 1;
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    pending(c, T0 + 1);
+    tick(c, T0 + 200);
+    cr_expect_eq(sent_votes(&actions, CN_NULLIFY), 1u, "a nullify of before the restart is resent");
+    cr_expect_not(cn_may_sign(c, CN_FINALIZE, 1, &some_block));
+    cr_expect_not(cn_may_sign(c, CN_NOTARIZE, 1, &some_block));
+    done(c);
+}
+
+Test(step, a_row_of_another_epoch_is_not_taken_over)
+{
+    cn_consensus_config cfg = config_of(4, 1);
+    cn_sign_row row = {.epoch = 2, .view = 1, .nullified = true};
+    cfg.row = &row;
+    cfg.row_count = 1;
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    cr_expect(cn_may_sign(c, CN_NOTARIZE, 1, &some_block));
+    done(c);
+}
+
+Test(step, an_own_vote_that_the_table_does_not_know_stops_the_node)
+{
+    cn_consensus_config cfg = config_of(4, 1);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    cn_vote own = make_vote(1, CN_NOTARIZE, 1, &some_block);
+    hear_vote(c, T0, &own, &actions);
+    cr_expect_not_null(find_action(&actions, CN_ACT_STOP));
+    cr_expect_not(cn_may_sign(c, CN_NULLIFY, 1, &some_block));
+    done(c);
+}
+
+Test(step, a_later_nullification_alone_moves_no_view)
+{
+    cn_consensus_config cfg = config_of(4, 0);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    cn_consensus_info info;
+    cn_certificate cert = {.kind = CN_NULLIFY, .epoch = 1, .view = 5, .n = 4, .bitmap = {0x0e}, .signature_count = 3};
+    for (unsigned i = 0; i < 3; i++) {
+        cn_vote v = make_vote(i + 1, CN_NULLIFY, 5, &some_block);
+        cert.signature[i] = v.signature;
+    }
+    cn_buf bytes;
+    cn_buf_init(&bytes, CN_CERTIFICATE_MAX);
+    cn_certificate_message_write(&cert, &bytes);
+    cn_consensus_step(c, T0, &(cn_event){.kind = CN_EV_MESSAGE, .from = 2, .bytes = bytes.p, .n = bytes.n}, &actions);
+    cn_buf_free(&bytes);
+    cn_consensus_info_get(c, &info);
+    cr_expect_eq(info.view, 1u);
+    tick(c, T0 + 500);
+    bool asked = false;
+    for (size_t i = 0; i < actions.n; i++)
+        asked = asked || (actions.v[i].kind == CN_ACT_SEND &&
+                          cn_message_kind_of(actions.v[i].bytes, actions.v[i].n) == CN_MSG_CERT_REQUEST);
+    cr_expect(asked, "the views in between are asked for");
+    done(c);
+}
+
+Test(step, more_than_f_who_gave_up_are_joined)
+{
+    cn_consensus_config cfg = config_of(4, 1);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    vote(c, T0 + 1, 2, CN_NULLIFY, 1);
+    cr_expect_null(find_action(&actions, CN_ACT_PERSIST), "one may be Byzantine");
+    vote(c, T0 + 1, 3, CN_NULLIFY, 1);
+    const cn_action *persist = find_action(&actions, CN_ACT_PERSIST);
+    cr_assert_not_null(persist);
+    cr_expect(persist->row.nullified);
+    done(c);
+}
+
+Test(step, timeouts_grow_to_their_cap_and_no_further)
+{
+    cn_consensus_config cfg = config_of(4, 0);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    cn_consensus_info info;
+    for (uint64_t view = 1; view <= 40; view++)
+        for (unsigned i = 1; i <= 3; i++)
+            vote(c, T0 + view, i, CN_NULLIFY, view);
+    cn_consensus_info_get(c, &info);
+    cr_expect_eq(info.view, 41u);
+    cr_expect_eq(info.delay_ms, 3000u);
+    done(c);
+}
+
+Test(step, a_vote_far_ahead_costs_no_memory_and_asks_for_blocks)
+{
+    cn_consensus_config cfg = config_of(4, 0);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    vote(c, T0, 2, CN_NOTARIZE, UINT64_C(1) << 60);
+    cr_expect_not_null(find_action(&actions, CN_ACT_SYNC));
+    cr_expect_leq(c->slot_count, 4u);
+    done(c);
+}
