@@ -17,9 +17,12 @@ bool cn_may_sign(const cn_consensus *c, uint8_t kind, uint64_t view, const cn_di
     case CN_NOTARIZE: /* R2: one block, and not after giving the view up */
         if (CN_MUTATION("notarize-twice"))
             return true;
-        return row->notarized ? cn_digest_eq(&row->block, block) : !row->nullified;
+        if (row->notarized)
+            return cn_digest_eq(&row->block, block);
+        /* the row has room for one block: another one would rewrite what was finalized */
+        return !row->nullified && (!row->finalized || cn_digest_eq(&row->block, block));
     case CN_NULLIFY: /* R3 */
-        return !row->finalized;
+        return !row->finalized || CN_MUTATION("nullify-after-finalize");
     case CN_FINALIZE: /* R4; a node that notarized another block has seen the leader equivocate */
         if (row->nullified && !CN_MUTATION("finalize-after-nullify"))
             return false;

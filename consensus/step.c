@@ -137,7 +137,7 @@ uint64_t cn_expected_since(const cn_consensus *c)
 static uint64_t view_deadline(const cn_consensus *c)
 {
     const slot *s = cn_slot_find(c, c->view);
-    if (s && (s->row.nullified || s->row.finalized))
+    if (s && (s->row.nullified || (s->row.finalized && !CN_MUTATION("nullify-after-finalize"))))
         return UINT64_MAX;
     if (s && s->invalid)
         return 0;

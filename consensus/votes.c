@@ -123,13 +123,13 @@ void cn_add_certificate(cn_consensus *c, const cn_certificate *cert, bool verifi
             cn_want_sync(c);
         return;
     }
-    slot *s = cn_slot(c, cert->view);
-    if (s->cert[cert->kind - 1])
+    if (cert->view < c->base || cn_certified(cn_slot_find(c, cert->view), cert->kind))
         return;
-    if (!verified && !cn_verify_certificate(c, cert)) {
+    if (!verified && !cn_verify_certificate(c, cert)) { /* before any memory is spent on its view (R9) */
         c->bad_messages++;
         return;
     }
+    slot *s = cn_slot(c, cert->view);
     s->cert[cert->kind - 1] = cn_alloc(sizeof *cert);
     *s->cert[cert->kind - 1] = *cert;
     if (cert->view > c->final_view || cert->kind == CN_FINALIZE)

@@ -8,8 +8,9 @@
 #include <time.h>
 #include <unistd.h>
 
-static const char *const mutations[] = {"notarize-twice",   "finalize-after-nullify", "votes-not-durable",
-                                        "quorum-minus-one", "count-arrivals",         "ancestry-skipped"};
+static const char *const mutations[] = {"notarize-twice",        "finalize-after-nullify", "votes-not-durable",
+                                        "quorum-minus-one",      "count-arrivals",         "ancestry-skipped",
+                                        "nullify-after-finalize"};
 #define MUTATIONS (sizeof mutations / sizeof mutations[0])
 
 #ifdef CARNET_MUTATIONS

@@ -11,7 +11,7 @@ static bool allowed(uint8_t kind, bool notarized, bool nullified, bool finalized
     if (kind == CN_NOTARIZE) {
         if (notarized)
             return same_block;
-        return !nullified;
+        return !nullified && (!finalized || same_block);
     }
     if (kind == CN_NULLIFY)
         return !finalized;
