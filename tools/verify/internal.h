@@ -1,7 +1,8 @@
 /* What the files of tools/verify share. Private.
  *
  *   verify.c    the steps in order      keys.c     which key had authority where
- *   trees.c     completeness            content.c  what the items themselves name */
+ *   trees.c     completeness            content.c  what the items themselves name
+ *   pairings.c  ties of containers */
 #ifndef CARNET_TOOLS_VERIFY_INTERNAL_H
 #define CARNET_TOOLS_VERIFY_INTERNAL_H
 
@@ -14,7 +15,7 @@ typedef struct known_key {
     cn_digest id, owner;
     cn_public_key key;
     uint32_t purpose;
-    uint64_t registered, ended; /* log indexes; ended 0: active */
+    uint64_t ended; /* log index; 0: active */
     bool revoked;
     cn_digest *salvaged;
     size_t salvaged_count;
@@ -45,6 +46,12 @@ void verify_keys(verifier *v);
 void verify_keys_free(verifier *v);
 /* Every subject file, and that the closure is whole. */
 void verify_trees(verifier *v);
+const cn_dossier_subject *verify_find_subject(const verifier *v, const cn_digest *tag); /* NULL: not here */
+bool verify_is_leaf(const cn_dossier_subject *s, uint64_t log_index);
+void verify_collect_pairings(verifier *v);
+void verify_pairings(verifier *v);
+/* An event of the statement falls into a tie of its container with the consignment. */
+bool verify_is_tied(const verifier *v, const cn_statement *s, uint64_t log_index, const cn_digest *consignment);
 void verify_content(verifier *v);
 /* Does the statement declare the subject by itself? (Registry statements: their keys and members.) */
 bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *tag);

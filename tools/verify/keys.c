@@ -14,17 +14,14 @@ known_key *verify_find_key(const verifier *v, const cn_digest *id)
     return NULL;
 }
 
-static known_key *add_key(verifier *v, const cn_public_key *key, uint32_t purpose, const cn_digest *owner,
-                          uint64_t index)
+static void add_key(verifier *v, const cn_public_key *key, uint32_t purpose, const cn_digest *owner)
 {
     if (v->key_count == v->key_cap) {
         v->key_cap = v->key_cap ? 2 * v->key_cap : 32;
         v->key = realloc(v->key, v->key_cap * sizeof *v->key);
         CN_ASSERT(v->key);
     }
-    known_key *k = &v->key[v->key_count++];
-    *k = (known_key){.id = cn_key_id(key), .owner = *owner, .key = *key, .purpose = purpose, .registered = index};
-    return k;
+    v->key[v->key_count++] = (known_key){.id = cn_key_id(key), .owner = *owner, .key = *key, .purpose = purpose};
 }
 
 void verify_keys_free(verifier *v)
@@ -52,8 +49,7 @@ static bool is_registrar(const verifier *v, const cn_digest *member)
 
 /* ---- what a registry statement changes ---- */
 
-static void register_key(verifier *v, const cn_registry_change *c, const cn_digest *owner, uint64_t index,
-                         const char *where)
+static void register_key(verifier *v, const cn_registry_change *c, const cn_digest *owner, const char *where)
 {
     cn_digest id = cn_key_id(&c->new_key.key), digest = cn_possession_digest(&v->genesis.network, owner, &id);
     if (verify_find_key(v, &id))
@@ -61,7 +57,7 @@ static void register_key(verifier *v, const cn_registry_change *c, const cn_dige
     else if (!cn_verify(&c->new_key.key, &digest, c->new_key.possession.b))
         verify_fault(v, CN_STEP_AUTHORITY, CN_BAD_SIGNATURE, where, "the new key has not proved its possession");
     else
-        (void)add_key(v, &c->new_key.key, c->new_key.purpose, owner, index);
+        add_key(v, &c->new_key.key, c->new_key.purpose, owner);
 }
 
 static void salvage(known_key *target, const cn_registry_change *c)
@@ -86,7 +82,7 @@ static void change_key(verifier *v, known_key *target, const cn_registry_change 
         if (c->new_key.purpose != target->purpose)
             verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "the new key has another purpose than the old one");
         target->ended = index;
-        register_key(v, c, &owner, index, where);
+        register_key(v, c, &owner, where);
         break;
     case CN_REG_KEY_REVOKE:
         target->ended = index;
@@ -126,13 +122,13 @@ static void apply_registry(verifier *v, const cn_statement *s, uint64_t index, c
     case CN_REG_KEY_REGISTER:
         if (!capture)
             verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "a key that may not register keys registered one");
-        register_key(v, c, &signer_owner, index, where);
+        register_key(v, c, &signer_owner, where);
         return;
     case CN_REG_MEMBER_REGISTER: {
         cn_digest member = cn_member_id(c->name);
         if (!capture || !governs)
             verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "a member was registered by one who is no registrar");
-        register_key(v, c, &member, index, where);
+        register_key(v, c, &member, where);
         return;
     }
     case CN_REG_CHANNEL_KEY:
@@ -186,9 +182,6 @@ static void check_one(verifier *v, size_t i)
     }
     if (cn_statement_verify(s, &k->key, &err) != CN_OK)
         verify_fault(v, CN_STEP_SIGNATURE, err.code, where, "%s", err.text);
-    if (k->registered && k->registered >= index)
-        verify_fault(v, CN_STEP_AUTHORITY, CN_KEY_NOT_ACTIVE, where, "its key was registered later, at log index %llu",
-                     (unsigned long long)k->registered);
     if (k->ended && !(k->revoked && is_salvaged(k, &s->id)))
         verify_fault(v, CN_STEP_AUTHORITY, CN_KEY_NOT_ACTIVE, where, "its key was %s before, at log index %llu",
                      k->revoked ? "revoked" : "replaced", (unsigned long long)k->ended);
@@ -200,7 +193,7 @@ static void check_one(verifier *v, size_t i)
 void verify_keys(verifier *v)
 {
     for (size_t i = 0; i < v->genesis.member_count; i++)
-        (void)add_key(v, &v->genesis.member[i].capture_key, CN_PURPOSE_CAPTURE, &v->genesis.member[i].id, 0);
+        add_key(v, &v->genesis.member[i].capture_key, CN_PURPOSE_CAPTURE, &v->genesis.member[i].id);
     for (size_t i = 0; i < v->dossier.statement_count; i++)
         if (v->statement[i])
             check_one(v, i);

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const cn_dossier_subject *find_subject(const verifier *v, const cn_digest *tag)
+const cn_dossier_subject *verify_find_subject(const verifier *v, const cn_digest *tag)
 {
     size_t low = 0, high = v->dossier.subject_count;
     while (low < high) {
@@ -89,58 +89,6 @@ bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *
     return false;
 }
 
-/* ---- pairings ---- */
-
-static const cn_pairing *pairing_at(const verifier *v, size_t i)
-{
-    return &v->statement[v->pairing[i]]->body.pairing;
-}
-
-/* The tie that pairing i made stands until a later statement names the same start again. */
-static bool replaced(const verifier *v, size_t i, uint64_t before)
-{
-    const cn_pairing *p = pairing_at(v, i);
-    for (size_t k = i + 1; k < v->pairing_count && v->dossier.statement[v->pairing[k]].log_index < before; k++) {
-        const cn_pairing *later = pairing_at(v, k);
-        if (later->start_ms == p->start_ms && cn_digest_eq(&later->container, &p->container) &&
-            cn_digest_eq(&later->consignment, &p->consignment))
-            return true;
-    }
-    return false;
-}
-
-/* An entry on a container that the pairing, as it stood at the statement's place, ties to its consignment then. */
-static bool ties(const verifier *v, size_t i, const cn_statement *s, uint64_t index)
-{
-    const cn_pairing *p = pairing_at(v, i);
-    if (v->dossier.statement[v->pairing[i]].log_index >= index || s->body.kind != CN_PAYLOAD_EVENT_BATCH)
-        return false;
-    for (size_t k = 0; k < s->body.batch.entry_count; k++) {
-        const cn_batch_entry *e = &s->body.batch.entry[k];
-        if (cn_digest_eq(&e->subject, &p->container) && e->last_ms >= p->start_ms &&
-            (p->end_ms == 0 || e->first_ms <= p->end_ms))
-            return !replaced(v, i, index);
-    }
-    return false;
-}
-
-static bool paired(const verifier *v, const cn_statement *s, uint64_t index, const cn_digest *consignment)
-{
-    for (size_t i = 0; i < v->pairing_count; i++)
-        if (cn_digest_eq(&pairing_at(v, i)->consignment, consignment) && ties(v, i, s, index))
-            return true;
-    return false;
-}
-
-static void collect_pairings(verifier *v)
-{
-    v->pairing = calloc(v->dossier.statement_count + 1, sizeof *v->pairing);
-    CN_ASSERT(v->pairing);
-    for (size_t i = 0; i < v->dossier.statement_count; i++)
-        if (v->statement[i] && v->statement[i]->body.kind == CN_PAYLOAD_PAIRING)
-            v->pairing[v->pairing_count++] = i;
-}
-
 /* ---- one subject ---- */
 
 static void check_leaf(verifier *v, const cn_dossier_subject *s, const cn_subject_leaf *leaf, const char *where)
@@ -158,7 +106,7 @@ static void check_leaf(verifier *v, const cn_dossier_subject *s, const cn_subjec
     if (!cn_digest_eq(&st->record_digest, &leaf->record))
         verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
                      "the statement at log index %llu is not the one recorded", (unsigned long long)leaf->log_index);
-    if (!verify_declares(v, st, &s->tag) && !paired(v, st, leaf->log_index, &s->tag))
+    if (!verify_declares(v, st, &s->tag) && !verify_is_tied(v, st, leaf->log_index, &s->tag))
         verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
                      "the statement at log index %llu does not declare this subject",
                      (unsigned long long)leaf->log_index);
@@ -236,7 +184,7 @@ static void check_subject(verifier *v, const cn_dossier_subject *s)
 /* ---- the closure ---- */
 
 /* A statement about a subject whose tree is here must be a leaf of it. */
-static bool is_leaf(const cn_dossier_subject *s, uint64_t index)
+bool verify_is_leaf(const cn_dossier_subject *s, uint64_t index)
 {
     uint64_t low = 0, high = s->count;
     while (low < high) {
@@ -252,31 +200,21 @@ static bool is_leaf(const cn_dossier_subject *s, uint64_t index)
     return false;
 }
 
-static void check_closure(verifier *v, size_t i, bool scope_is_subject)
+static void check_closure(verifier *v, size_t i)
 {
     const cn_statement *s = v->statement[i];
     uint64_t index = v->dossier.statement[i].log_index;
     char where[96];
     verify_where(v, i, where);
     cn_digest about = cn_key_subject(v->genesis.subject_salt, &s->body.key_id);
-    if (!find_subject(v, &about))
+    if (!verify_find_subject(v, &about))
         verify_fault(v, CN_STEP_REGISTRY_CLOSURE, CN_NOT_FOUND, where, "the tree about its key %s is missing",
                      cn_digest_hex(&s->body.key_id).s);
-    if (scope_is_subject && s->body.kind == CN_PAYLOAD_PAIRING &&
-        cn_digest_eq(&s->body.pairing.consignment, &v->dossier.tag) && !find_subject(v, &s->body.pairing.container))
-        verify_fault(v, CN_STEP_PAIRING, CN_NOT_FOUND, where, "the tree of the container tied here is missing");
     for (size_t k = 0; k < v->dossier.subject_count; k++) {
         const cn_dossier_subject *subject = &v->dossier.subjects[k];
-        if (verify_declares(v, s, &subject->tag) && !(subject->present && is_leaf(subject, index)))
+        if (verify_declares(v, s, &subject->tag) && !(subject->present && verify_is_leaf(subject, index)))
             verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
                          "it declares subject %s, whose tree does not hold it", cn_digest_hex(&subject->tag).s);
-    }
-    for (size_t k = 0; k < v->pairing_count; k++) {
-        const cn_dossier_subject *consignment = find_subject(v, &pairing_at(v, k)->consignment);
-        if (consignment && !is_leaf(consignment, index) && ties(v, k, s, index))
-            verify_fault(v, CN_STEP_PAIRING, CN_CONFLICT, where,
-                         "its container is tied to consignment %s, whose tree does not hold it",
-                         cn_digest_hex(&consignment->tag).s);
     }
 }
 
@@ -296,7 +234,7 @@ static void check_subject_scope(verifier *v)
     char canonical[CN_SUBJECT_MAX];
     cn_err err = {0};
     cn_digest tag = cn_subject_tag(v->genesis.subject_salt, d->subject);
-    const cn_dossier_subject *main_subject = find_subject(v, &d->tag);
+    const cn_dossier_subject *main_subject = verify_find_subject(v, &d->tag);
     if (cn_subject_canonical(d->subject, canonical, sizeof canonical, NULL, &err) != CN_OK)
         verify_fault(v, CN_STEP_COMPLETENESS, err.code, "manifest.json", "the subject is no subject: %s", err.text);
     else if (strcmp(canonical, d->subject) != 0)
@@ -316,16 +254,13 @@ static void check_subject_scope(verifier *v)
 void verify_trees(verifier *v)
 {
     const cn_dossier *d = &v->dossier;
-    bool scope_is_subject = d->kind == CN_DOSSIER_SUBJECT;
-    collect_pairings(v);
     for (size_t i = 0; i < d->subject_count; i++)
         check_subject(v, &d->subjects[i]);
     for (size_t i = 0; i < d->statement_count; i++)
         if (v->statement[i])
-            check_closure(v, i, scope_is_subject);
-    if (scope_is_subject)
+            check_closure(v, i);
+    if (d->kind == CN_DOSSIER_SUBJECT)
         check_subject_scope(v);
     else
         check_statement_scope(v);
-    free(v->pairing);
 }

@@ -174,8 +174,10 @@ static void check_statements(verifier *v)
     }
     for (size_t i = 0; i < n; i++)
         check_statement(v, i);
+    verify_collect_pairings(v);
     verify_keys(v);
     verify_trees(v);
+    verify_pairings(v);
     verify_content(v);
     for (cn_verify_step step = CN_STEP_INCLUSION; step < CN_STEP_TIME; step++)
         holds(v, step);
@@ -230,6 +232,7 @@ cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,
     for (size_t i = 0; v->statement && i < v->dossier.statement_count; i++)
         cn_statement_free(v->statement[i]);
     free(v->statement);
+    free(v->pairing);
     verify_keys_free(v);
     if (v->has_genesis)
         cn_genesis_free(&v->genesis);

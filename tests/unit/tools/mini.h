@@ -55,6 +55,9 @@ void mini_end(mini *m);
 cn_digest mini_tag(const mini *m, const char *uri);
 mini_subject *mini_find(mini *m, const cn_digest *tag); /* NULL: nothing recorded about it */
 
+/* Makes the record fit the leaves again after one was changed by hand. */
+void mini_reroot(mini_subject *s);
+
 /* Signs the body as the next of the signer's chain, records it, and enters it in the trees that the rules say.
  * Returns the log index. */
 uint64_t mini_record(mini *m, mini_signer *signer, cn_body *body, const cn_span *items, size_t count);

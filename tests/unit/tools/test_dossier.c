@@ -284,7 +284,9 @@ Test(dossier, a_file_that_claims_another_size_is_refused)
     cr_assert(central && memcmp(local, "PK\3\4", 4) == 0);
     memset(central + 24, 0xfe, 4); /* uncompressed size, in both places */
     memset(local + 22, 0xfe, 4);
-    cr_expect_not(accepted(bytes.p, bytes.n));
+    cn_verify_report report;
+    cr_expect_neq(cn_verify_dossier(bytes.p, bytes.n, &m.genesis.network, &report), CN_OK);
+    cr_expect(strstr(report.step[CN_STEP_CONTAINER].err.text, "exceed"), "%s", report.step[CN_STEP_CONTAINER].err.text);
     cn_buf_free(&bytes);
     archive_free(a);
 }

@@ -247,6 +247,31 @@ Test(steps, refuses_headers_that_are_not_linked)
     expect_refused(p, CN_STEP_QUORUM, "checkpoint.bin", "not the checkpoint that the manifest names");
 }
 
+/* What a quorum signed counts, and this is what it may not sign: heights that jump, proofs against no checkpoint. */
+Test(steps, refuses_finalized_headers_of_the_wrong_height_or_kind)
+{
+    mini_parts *p = dossier();
+    p->header[1].height += 5;
+    p->header[2].height = p->header[1].height + 1;
+    p->header[2].parent = cn_header_digest(&p->header[1]);
+    cn_digest last = cn_header_digest(&p->header[2]);
+    mini_certificate(&m, &last, 7, &p->certificate);
+    expect_refused(p, CN_STEP_QUORUM, "checkpoint.bin", "header 1 does not follow");
+    p = dossier();
+    p->headers = 1;
+    p->header[0].kind = CN_BLOCK_NORMAL;
+    last = cn_header_digest(&p->header[0]);
+    mini_certificate(&m, &last, 7, &p->certificate);
+    expect_refused(p, CN_STEP_QUORUM, "checkpoint.bin", "not the checkpoint");
+}
+
+Test(steps, refuses_bytes_behind_the_certificate)
+{
+    mini_parts *p = dossier();
+    cn_put_u8(&p->certificate, 0);
+    expect_refused(p, CN_STEP_QUORUM, "checkpoint.bin", "bytes follow");
+}
+
 /* ---- statements ---- */
 
 Test(steps, names_the_item_root_when_one_byte_of_an_item_changed)
@@ -350,15 +375,7 @@ Test(steps, names_completeness_when_the_newest_is_withheld_with_an_older_record)
     cn_digest tag = mini_tag(&m, CONSIGNMENT);
     mini_subject *s = mini_find(before, &tag);
     s->record.count--;
-    cn_frontier_init(&s->tree);
-    for (uint64_t i = 0; i < s->record.count; i++) {
-        uint8_t bytes[CN_SUBJECT_LEAF_LEN];
-        cn_subject_leaf_encode(&s->leaf[i], bytes);
-        cn_digest hash = cn_leaf_hash(bytes, sizeof bytes);
-        cn_frontier_append(&s->tree, &hash);
-    }
-    s->record.root = cn_frontier_root(&s->tree);
-    s->record.last_height = s->leaf[s->record.count - 1].height;
+    mini_reroot(s);
     mini_parts *old = mini_parts_of(before, CONSIGNMENT), *p = dossier();
     size_t at = mini_subject_place(p, &tag), from = mini_subject_place(old, &tag);
     p->subject[at].count = old->subject[from].count;
@@ -380,16 +397,22 @@ Test(steps, names_completeness_when_leaves_are_swapped)
     expect_refused(p, CN_STEP_COMPLETENESS, file_of_subject(&tag), "out of order");
 }
 
-Test(steps, refuses_an_absence_that_is_not_true)
+Test(steps, refuses_an_absence_that_is_not_proved)
 {
-    mini_parts *p = dossier(), *absent = mini_parts_of(&m, "urn:carnet:ucr:4KE51234567-NOTHING");
+    mini_parts *p = dossier(); /* what is there, as if it were not: with the neighbours of another key */
+    mini_parts *absent = mini_parts_of(&m, "urn:carnet:ucr:4KE51234567-NOTHING");
     cn_digest tag = mini_tag(&m, CONSIGNMENT), nothing = absent->tag;
     size_t at = mini_subject_place(p, &tag), from = mini_subject_place(absent, &nothing);
     p->subject[at].present = false;
     cn_buf_clear(&p->subject[at].proof);
     cn_put_bytes(&p->subject[at].proof, absent->subject[from].proof.p, absent->subject[from].proof.n);
     mini_parts_free(absent);
-    expect_refused(p, CN_STEP_COMPLETENESS, "", "");
+    expect_refused(p, CN_STEP_COMPLETENESS, file_of_subject(&tag), "absence is not proved");
+    /* and with nothing else in the dossier that would give it away */
+    p = mini_parts_of(&m, "urn:carnet:ucr:4KE51234567-NOTHING");
+    snprintf(p->scope, sizeof p->scope, "%s", CONSIGNMENT);
+    p->tag = p->subject[0].tag = tag;
+    expect_refused(p, CN_STEP_COMPLETENESS, file_of_subject(&tag), "absence is not proved");
 }
 
 Test(steps, refuses_absence_under_another_spelling)
@@ -404,6 +427,40 @@ Test(steps, refuses_another_name_for_the_subject)
     mini_parts *p = dossier();
     snprintf(p->scope, sizeof p->scope, "%s", OTHER);
     expect_refused(p, CN_STEP_COMPLETENESS, "manifest.json", "does not give its tag");
+}
+
+Test(steps, refuses_a_record_that_is_not_that_of_its_leaves)
+{
+    cn_digest tag = mini_tag(&m, CONSIGNMENT);
+    mini_subject *s = mini_find(&m, &tag);
+    s->record.count++; /* a count that promises one more */
+    mini_parts *p = dossier();
+    p->subject[mini_subject_place(p, &tag)].count--;
+    expect_refused(p, CN_STEP_COMPLETENESS, file_of_subject(&tag), "do not hash to the record of 7");
+    s->record.count--;
+    s->record.last_height++;
+    expect_refused(dossier(), CN_STEP_COMPLETENESS, file_of_subject(&tag), "not at the recorded height");
+}
+
+Test(steps, refuses_a_leaf_of_another_record)
+{
+    cn_digest tag = mini_tag(&m, CONSIGNMENT);
+    mini_subject *s = mini_find(&m, &tag);
+    s->leaf[0].record.b[0] ^= 1;
+    mini_reroot(s);
+    expect_refused(dossier(), CN_STEP_COMPLETENESS, file_of_subject(&tag), "is not the one recorded");
+}
+
+Test(steps, refuses_a_tree_without_what_declares_its_subject)
+{
+    cn_digest tag = mini_tag(&m, CONTAINER); /* the consignment has it, the container does not */
+    mini_subject *s = mini_find(&m, &tag);
+    cr_assert_eq(s->leaf[1].log_index, (uint64_t)SENSED);
+    for (uint64_t i = 1; i + 1 < s->record.count; i++)
+        s->leaf[i] = s->leaf[i + 1];
+    s->record.count--;
+    mini_reroot(s);
+    expect_refused(dossier(), CN_STEP_COMPLETENESS, file_of(SENSED), "whose tree does not hold it");
 }
 
 /* A proof with bytes behind the 32 of a sibling is refused by strict ICS-23 verifiers, and so it is here. */
@@ -493,6 +550,16 @@ Test(steps, names_the_authority_when_a_device_registers_a_key)
     expect_refused(dossier(), CN_STEP_AUTHORITY, file_of(registered), "may not register");
 }
 
+Test(steps, names_the_authority_of_a_key_registered_without_its_holder)
+{
+    mini_signer fresh;
+    cn_registry_change change = {.op = CN_REG_KEY_REGISTER};
+    change.new_key = mini_new_key(&m, 106, &m.capture[1].owner, &fresh); /* possession shown to another member */
+    uint64_t registered = mini_registry(&m, &m.capture[0], &change);
+    observe(&fresh, CONSIGNMENT, 50);
+    expect_refused(dossier(), CN_STEP_AUTHORITY, file_of(registered), "not proved its possession");
+}
+
 Test(steps, names_the_authority_when_another_member_salvages)
 {
     revoke(&device, device.sequence);
@@ -515,6 +582,50 @@ Test(steps, names_the_hash_chain)
     device.previous.b[0] ^= 1;
     uint64_t at = observe(&device, CONSIGNMENT, 50);
     expect_refused(dossier(), CN_STEP_HASH_CHAIN, file_of(at), "previous is not the id");
+}
+
+Test(steps, names_the_hash_chain_of_a_first_statement_that_names_another)
+{
+    mini_signer fresh = mini_device(&m, &m.capture[0], 107);
+    fresh.previous.b[0] = 1;
+    uint64_t at = observe(&fresh, CONSIGNMENT, 50);
+    expect_refused(dossier(), CN_STEP_HASH_CHAIN, file_of(at), "first statement of a key");
+}
+
+Test(steps, names_the_signature_for_another_network)
+{
+    m.genesis.network.b[0] ^= 1;
+    uint64_t at = observe(&device, CONSIGNMENT, 50);
+    m.genesis.network.b[0] ^= 1;
+    expect_refused(dossier(), CN_STEP_SIGNATURE, file_of(at), "another network");
+}
+
+Test(steps, names_the_hash_chain_when_a_gap_goes_back)
+{
+    cn_registry_change change = {.op = CN_REG_KEY_GAP, .key_id = device.id, .sequence = 1, .reason = 2};
+    uint64_t at = mini_registry(&m, &m.capture[0], &change);
+    expect_refused(dossier(), CN_STEP_HASH_CHAIN, file_of(at), "goes back");
+}
+
+Test(steps, names_the_authority_of_changes_to_a_key_that_do_not_fit_it)
+{
+    mini_signer fresh;
+    cn_digest id = {{1}};
+    cn_registry_change salvage = {.op = CN_REG_KEY_SALVAGE, .key_id = device.id, .salvaged = &id, .salvaged_count = 1};
+    uint64_t at = mini_registry(&m, &m.capture[0], &salvage); /* it is not revoked */
+    expect_refused(dossier(), CN_STEP_AUTHORITY, file_of(at), "of a key not revoked");
+    end();
+    begin();
+    cn_registry_change rotate = {.op = CN_REG_KEY_ROTATE, .key_id = device.id};
+    rotate.new_key = mini_new_key(&m, 108, &device.owner, &fresh);
+    rotate.new_key.purpose = CN_PURPOSE_CAPTURE; /* a device becomes an office */
+    at = mini_registry(&m, &m.capture[0], &rotate);
+    expect_refused(dossier(), CN_STEP_AUTHORITY, file_of(at), "another purpose");
+    end();
+    begin();
+    revoke(&device, device.sequence);
+    at = revoke(&device, device.sequence);
+    expect_refused(dossier(), CN_STEP_AUTHORITY, file_of(at), "had ended");
 }
 
 Test(steps, names_the_hash_chain_when_a_sequence_comes_again)
@@ -558,6 +669,23 @@ Test(steps, names_the_pairing_when_a_paired_event_is_not_counted)
     m.pairings = 0;
     uint64_t at = observe(&reefer, CONTAINER, 55);
     expect_refused(dossier(), CN_STEP_PAIRING, file_of(at), "whose tree does not hold it");
+}
+
+Test(steps, an_end_alone_closes_the_newest_open_tie)
+{
+    mini_pair(&m, &m.capture[0], CONTAINER, CONSIGNMENT, MINI_TIME + 44 * MINUTE, 0);
+    mini_pair(&m, &m.capture[0], CONTAINER, CONSIGNMENT, MINI_TIME + 48 * MINUTE, MINI_TIME + 48 * MINUTE);
+    uint64_t counted = observe(&reefer, CONTAINER, 46), late = observe(&reefer, CONTAINER, 50);
+    mini_parts *p = dossier();
+    const size_t at = mini_subject_place(p, &p->tag);
+    const uint64_t newest = p->subject[at].leaf[p->subject[at].count - 1].log_index;
+    cr_expect_eq(newest, counted);
+    cr_expect_lt(newest, late);
+    expect_accepted(p);
+    for (size_t k = 0; k < m.pairings; k++)
+        m.pairing[k].end_ms = 0; /* a network that overlooks the end */
+    observe(&reefer, CONTAINER, 52);
+    expect_refused(dossier(), CN_STEP_COMPLETENESS, "subjects/", "does not declare this subject");
 }
 
 Test(steps, names_completeness_when_an_untied_event_is_counted)
