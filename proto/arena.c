@@ -8,7 +8,9 @@ typedef struct cn_arena_chunk {
     _Alignas(16) unsigned char bytes[];
 } cn_arena_chunk;
 
-#define CHUNK_BYTES 8192
+/* small, since each statement that waits keeps its arena: chunks double up to the larger size */
+#define CHUNK_MIN 512u
+#define CHUNK_MAX 16384u
 
 void cn_arena_init(cn_arena *a, size_t budget)
 {
@@ -31,7 +33,9 @@ void *cn_arena_alloc(cn_arena *a, size_t n)
     size_t rounded = (n + 15) & ~(size_t)15;
     cn_arena_chunk *chunk = a->chunks;
     if (!chunk || chunk->size - chunk->used < rounded) {
-        size_t size = rounded > CHUNK_BYTES ? rounded : CHUNK_BYTES;
+        size_t size = chunk ? 2 * chunk->size : CHUNK_MIN;
+        size = size < CHUNK_MAX ? size : CHUNK_MAX;
+        size = rounded > size ? rounded : size;
         chunk = malloc(sizeof *chunk + size);
         if (!chunk)
             return NULL;

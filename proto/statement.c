@@ -11,9 +11,6 @@
 #include <string.h>
 
 #define ITEM_HEAD (1u + CN_ITEM_SALT_LEN)
-/* protobuf-c needs about this much for the densest legal body, 4,096 entries of 2 bytes that would be refused later */
-#define BODY_BUDGET(n) (16u * (n) + 65536u)
-
 typedef struct owned_statement {
     cn_statement public; /* first: cn_statement_free casts back */
     cn_arena arena;
@@ -44,12 +41,24 @@ static cn_span read_field(cn_reader *r, uint8_t tag)
     return CN_SPAN(p, p ? n : 0);
 }
 
+/* How many fields follow, as far as they are well formed; the reading below says what is wrong. */
+static size_t count_items(cn_reader r)
+{
+    size_t count = 0;
+    while (cn_reader_ok(&r) && r.n > 0 && count <= CN_MAX_ITEMS) {
+        (void)read_field(&r, 0x1a);
+        count++;
+    }
+    return count;
+}
+
 static cn_status read_items(cn_reader *r, owned_statement *o, cn_err *err)
 {
     cn_statement *s = &o->public;
     if (r->n == 0)
         return CN_OK;
-    s->item = cn_arena_alloc(&o->arena, CN_MAX_ITEMS * sizeof *s->item);
+    size_t count = count_items(*r);
+    s->item = cn_arena_alloc(&o->arena, (count < CN_MAX_ITEMS ? count : CN_MAX_ITEMS) * sizeof *s->item);
     if (!s->item)
         return cn_fail(err, CN_NO_MEMORY, "items", "out of memory");
     while (cn_reader_ok(r) && r->n > 0) {
@@ -100,7 +109,7 @@ cn_status cn_statement_decode(const void *p, size_t n, cn_statement **ret, cn_er
     owned_statement *o = calloc(1, sizeof *o);
     if (!o)
         return cn_fail(err, CN_NO_MEMORY, "statement", "out of memory");
-    cn_arena_init(&o->arena, BODY_BUDGET(n) + CN_MAX_ITEMS * sizeof(cn_span));
+    cn_arena_init(&o->arena, CN_BODY_BUDGET(n) + CN_MAX_ITEMS * sizeof(cn_span));
     o->bytes = malloc(n);
     cn_status st = CN_NO_MEMORY;
     if (o->bytes) {

@@ -264,7 +264,7 @@ cn_status cn_statement_sign(cn_body *body, const cn_span *items, size_t item_cou
     if (st == CN_OK) { /* what this node would refuse is not signed: the body is read back strictly */
         cn_arena arena;
         cn_body again;
-        cn_arena_init(&arena, 16u * bytes.n + 65536u);
+        cn_arena_init(&arena, CN_BODY_BUDGET(bytes.n));
         st = cn_body_parse(bytes.p, bytes.n, &arena, &again, err);
         cn_arena_free(&arena);
     }

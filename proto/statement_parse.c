@@ -365,17 +365,23 @@ static cn_status parse_message(const Carnet__V1__StatementBody *m, cn_arena *are
     return st == CN_OK ? parse_payload(m, arena, ret, err) : st;
 }
 
+/* protobuf-c's messages are gone when this returns; only the arrays of the result stay, in the caller's arena. */
 cn_status cn_body_parse(const void *p, size_t n, cn_arena *arena, cn_body *ret, cn_err *err)
 {
-    ProtobufCAllocator allocator = cn_arena_allocator(arena);
+    cn_arena scratch;
+    cn_arena_init(&scratch, CN_BODY_SCRATCH(n));
+    ProtobufCAllocator allocator = cn_arena_allocator(&scratch);
     Carnet__V1__StatementBody *m = carnet__v1__statement_body__unpack(&allocator, n, p);
-    if (!m)
-        return cn_fail(err, CN_INVALID, "body", "the bytes are not a StatementBody (or exceed its memory budget)");
+    cn_status st = CN_OK;
     memset(ret, 0, sizeof *ret);
-    cn_status st = parse_message(m, arena, ret, err);
-    if (st == CN_OK && !repacks(m, p, n, arena))
+    if (!m)
+        st = cn_fail(err, CN_INVALID, "body", "the bytes are not a StatementBody (or exceed its memory budget)");
+    if (st == CN_OK)
+        st = parse_message(m, arena, ret, err);
+    if (st == CN_OK && !repacks(m, p, n, &scratch))
         st = cn_fail(
             err, CN_NOT_CANONICAL, "body",
             "the bytes are not the canonical protobuf encoding (ascending fields, minimal varints, no defaults)");
+    cn_arena_free(&scratch);
     return st;
 }

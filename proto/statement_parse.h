@@ -5,6 +5,10 @@
 #include "proto/arena.h"
 #include "proto/statement.h"
 
+/* What protobuf-c may use for a body of n bytes, and what the arrays of the result may. */
+#define CN_BODY_SCRATCH(n) (16u * (n) + 65536u)
+#define CN_BODY_BUDGET(n) (8u * (n) + 4096u)
+
 /* Arrays of *ret live in the arena. */
 cn_status cn_body_parse(const void *p, size_t n, cn_arena *arena, cn_body *ret, cn_err *err);
 

@@ -153,8 +153,8 @@ bool cn_admit_from_peer(cn_node *node, unsigned peer, const uint8_t *p, size_t n
     cn_admission *a = admission_new(1, (int)peer);
     a->stmt[0] = cn_stmt_new(s);
     a->count = 1;
-    a->task.bytes = n + sizeof *a;
     CN_ASSERT(a->stmt[0]);
+    a->task.bytes = cn_stmt_cost(a->stmt[0]) + sizeof *a;
     if (!cn_queue_push(node->work, &a->task))
         cn_admit_drop(a); /* counted by the queue; the block's proposer sends it again when asked */
     return true;
@@ -179,7 +179,7 @@ static cn_status decode_all(cn_admission *a, const cn_span *statements, size_t c
         CN_ASSERT(a->stmt[i]);
         a->count = i + 1;
         a->result[i].id = s->id;
-        bytes += statements[i].n;
+        bytes += cn_stmt_cost(a->stmt[i]);
     }
     a->task.bytes = bytes;
     return CN_OK;

@@ -62,8 +62,8 @@ static void drop(cn_mempool *pool, entry *e)
     HASH_DELETE(hh_record, pool->by_record, e);
     DL_DELETE(pool->arrival, e);
     DL_DELETE2(chain->head, e, key_prev, key_next);
-    chain->bytes -= e->stmt->s->whole.n;
-    pool->bytes -= e->stmt->s->whole.n;
+    chain->bytes -= cn_stmt_cost(e->stmt);
+    pool->bytes -= cn_stmt_cost(e->stmt);
     pool->count--;
     pool->oldest_known = false;
     if (!chain->head) {
@@ -159,8 +159,8 @@ cn_status cn_mempool_add(cn_mempool *pool, cn_ledger *ledger, cn_stmt *stmt, uin
     if (st != CN_OK)
         return st;
     key_chain *chain = chain_of(pool, &s->body.key_id);
-    size_t share = pool->max_bytes / 2; /* one key never fills the pool */
-    if (pool->bytes + s->whole.n > pool->max_bytes || (chain && chain->bytes + s->whole.n > share))
+    size_t share = pool->max_bytes / 2, cost = cn_stmt_cost(stmt); /* one key never fills the pool */
+    if (pool->bytes + cost > pool->max_bytes || (chain && chain->bytes + cost > share))
         return cn_fail(err, CN_FULL, "mempool", "%zu of %zu bytes wait for blocks; try again later", pool->bytes,
                        pool->max_bytes);
     bool fresh = !chain;
@@ -188,8 +188,8 @@ cn_status cn_mempool_add(cn_mempool *pool, cn_ledger *ledger, cn_stmt *stmt, uin
     HASH_ADD(hh_id, pool->by_id, id.b, CN_DIGEST_LEN, e);
     HASH_ADD(hh_record, pool->by_record, record.b, CN_DIGEST_LEN, e);
     DL_APPEND(pool->arrival, e);
-    chain->bytes += s->whole.n;
-    pool->bytes += s->whole.n;
+    chain->bytes += cost;
+    pool->bytes += cost;
     pool->count++;
     const entry *before = e == chain->head ? NULL : e->key_prev;
     bool last = e->key_next == NULL;

@@ -27,3 +27,8 @@ void cn_stmt_unref(cn_stmt *stmt)
     cn_statement_free(stmt->s);
     free(stmt);
 }
+
+size_t cn_stmt_cost(const cn_stmt *stmt)
+{
+    return 2 * stmt->s->whole.n + 3072; /* bytes, parsed arrays, structures, rows of hash tables */
+}

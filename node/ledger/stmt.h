@@ -15,5 +15,7 @@ typedef struct cn_stmt {
 cn_stmt *cn_stmt_new(cn_statement *s); /* takes s; NULL: out of memory, s is freed */
 cn_stmt *cn_stmt_ref(cn_stmt *stmt);
 void cn_stmt_unref(cn_stmt *stmt); /* NULL is fine */
+/* Memory it takes, roughly and rather too much: what queues and pools count. */
+size_t cn_stmt_cost(const cn_stmt *stmt);
 
 #endif
