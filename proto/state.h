@@ -116,7 +116,11 @@ typedef struct cn_state_pairing {
     cn_state_pairing_row row[CN_MAX_PAIRINGS];
 } cn_state_pairing;
 
-/* Encoders append to a value of at most CN_STATE_VALUE_MAX bytes and return its length; decoders are strict. */
+/* A salvage row's value is version u8 | place in the list u32 | log index of the salvage statement u64; it is written
+ * by the ledger's rules and only its presence is read. */
+
+/* Encoders append to a value of at most CN_STATE_VALUE_MAX bytes and return its length; decoders are strict: they
+ * accept only what encodes to the same bytes, and leave ret as it was otherwise. */
 size_t cn_state_parameters_encode(const cn_state_parameters *v, uint8_t *out);
 bool cn_state_parameters_decode(const void *p, size_t n, cn_state_parameters *ret);
 size_t cn_state_set_encode(const cn_state_set *v, uint8_t *out);
