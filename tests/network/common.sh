@@ -1,0 +1,99 @@
+# Sourced by the scripts here: one network of four nodes in a temporary folder, gone again however the script ends.
+# Usage of each script: NAME.sh BIN-DIR
+set -euo pipefail
+
+bin=$(cd "${1:?usage: $0 BIN-DIR}" && pwd)
+carnet=$bin/carnet
+base=${CARNET_TEST_PORT:?set by the script that sources this}
+work=$(mktemp -d)
+net=$work/net
+nodes=(exporter bank carrier customs)
+background=()
+
+cleanup() {
+    local status=$? pid
+    trap - EXIT INT TERM
+    for pid in "${background[@]}"; do kill "$pid" 2>/dev/null || true; done
+    wait 2>/dev/null || true
+    if [ -f "$net/genesis.digest" ]; then "$carnet" testnet down --dir "$net" >/dev/null 2>&1 || true; fi
+    rm -rf "$work"
+    exit "$status"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+
+fail() {
+    local node
+    echo "FAILED: $*"
+    for node in "${nodes[@]}"; do
+        [ ! -f "$net/$node/carnetd.log" ] || { echo "--- $node"; tail -n 8 "$net/$node/carnetd.log"; }
+    done
+    exit 1
+}
+
+pass() { echo "ok: $*"; }
+
+up() { "$carnet" testnet up --dir "$net" --base-port "$base" >"$work/up.out" 2>&1 || fail "up: $(cat "$work/up.out")"; }
+
+# api NODE: the URL of a node; testnet gives node i the ports base+2i (peers) and base+2i+1 (API).
+api() {
+    local i
+    for i in "${!nodes[@]}"; do [ "${nodes[i]}" != "$1" ] || echo "http://127.0.0.1:$((base + 2 * i + 1))"; done
+}
+
+get() { curl -sS --max-time 20 "$(api "$1")$2"; }
+
+# field NAME: a member of the JSON object on standard input
+field() { FIELD=$1 perl -MJSON::PP -0777 -ne 'print decode_json($_)->{$ENV{FIELD}} // "", "\n"'; }
+
+status_of() { get "$1" /v1/status | field "$2"; }
+
+# commit MEMBER NODE NAME: a new device key registered by the member at the node; prints the id of the final statement
+commit() {
+    "$carnet" keygen --purpose device --out "$work/$3.key" >/dev/null || return 1
+    timeout 40 "$carnet" device register --api "$(api "$2")" --key "$net/$1/keys/capture.key" --new-key "$work/$3.key"
+}
+
+# wait_for SECONDS COMMAND...: until the command succeeds
+wait_for() {
+    local end=$((SECONDS + $1))
+    shift
+    until "$@"; do
+        [ $SECONDS -lt $end ] || return 1
+        sleep 0.1
+    done
+}
+
+same_height() {
+    local first node height
+    first=$(status_of "${nodes[0]}" height 2>/dev/null) && [ -n "$first" ] || return 1
+    for node in "${nodes[@]:1}"; do
+        height=$(status_of "$node" height 2>/dev/null) && [ "$height" = "$first" ] || return 1
+    done
+}
+
+# Every height has the same header digest on all nodes.
+expect_same_headers() {
+    local height top node want got
+    wait_for 30 same_height || fail "the nodes did not come to one height within 30 s"
+    top=$(status_of "${nodes[0]}" height)
+    for ((height = 0; height <= top; height++)); do
+        want=
+        for node in "${nodes[@]}"; do
+            got=$(get "$node" "/v1/blocks/$height" | perl -MJSON::PP -0777 -ne \
+                'my $b = decode_json($_); my $h = $b->{header}; print $b->{digest} // (ref $h ? $h->{digest} : $h) // ""')
+            [[ $got =~ ^[0-9a-f]{64}$ ]] || fail "$node has no header digest at height $height"
+            [ "${want:=$got}" = "$got" ] || fail "height $height: $node has header $got, ${nodes[0]} has $want"
+        done
+    done
+    pass "$((top + 1)) heights, the same header digest on all four nodes"
+}
+
+down_and_check() {
+    local node
+    "$carnet" testnet down --dir "$net" >/dev/null || fail "down"
+    for node in "${nodes[@]}"; do
+        "$carnet" fsck "$net/$node/data" >"$work/fsck.out" 2>&1 || fail "fsck of $node: $(cat "$work/fsck.out")"
+    done
+    pass "fsck finds no fault on any of the four disks"
+}
