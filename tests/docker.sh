@@ -67,6 +67,7 @@ cleanup() {
     local status=$?
     trap - EXIT INT TERM
     set +e
+    [ -z "$bridge" ] || iptables -D FORWARD -i "$bridge" -o "$bridge" -j ACCEPT
     if [ -n "$work" ]; then
         if docker info >/dev/null 2>&1; then
             [ "$status" -eq 0 ] || show_logs
@@ -188,12 +189,23 @@ wait_healthy() {
     done
 }
 
+# Where another engine left a firewall that drops what is forwarded, frames between our containers pass only with a rule
+# of their own; it goes with the network.
+open_bridge() {
+    local id
+    id=$(docker network ls -q --no-trunc --filter "label=com.docker.compose.project=$name" | head -n 1)
+    if [ -n "$id" ] && iptables -S FORWARD 2>/dev/null | grep -qx -- '-P FORWARD DROP'; then
+        iptables -I FORWARD -i "br-${id:0:12}" -o "br-${id:0:12}" -j ACCEPT && bridge=br-${id:0:12}
+    fi
+}
+
 start_network() {
     export CARNET_IMAGE=$image
     compose up -d --no-build >"$work/up.log" 2>&1 </dev/null || {
         cat "$work/up.log"
         fail "docker-compose up failed"
     }
+    open_bridge
     wait_healthy "${nodes[@]}"
     digest=$(inside customs cat genesis.digest)
     [[ $digest =~ ^[0-9a-f]{64}$ ]] || fail "the genesis digest reads '$digest'"
@@ -309,6 +321,7 @@ command -v docker >/dev/null && command -v docker-compose >/dev/null || {
     skip "docker and docker-compose are not installed"
 }
 work=$(mktemp -d)
+bridge=
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 start_engine

@@ -1,4 +1,5 @@
 /* Commands that ask a node: status, why, query, audit, export, member list. */
+#include "node/formats/dossier.h"
 #include "tools/cli/cli.h"
 
 #include <stdlib.h>
@@ -161,7 +162,43 @@ int cmd_query(int argc, char **argv)
 
 /* ---- files ---- */
 
-static int fetch_file(const cli_args *args, const char *path, const char *what)
+/* A dossier, once more from disk's side: what is in it, not whether it holds. */
+static json_t *contents_of(const char *file, const cn_buf *zip)
+{
+    cn_dossier d;
+    cn_err err = {0};
+    if (cn_dossier_read(zip->p, zip->n, &d, &err) != CN_OK) {
+        cli_complain(EXIT_NO, &err);
+        return NULL;
+    }
+    json_t *json = json_pack("{s:s, s:I, s:s, s:I, s:I, s:I}", "file", file, "bytes", (json_int_t)zip->n, "subject",
+                             d.subject, "checkpoint", (json_int_t)d.checkpoint, "statements",
+                             (json_int_t)d.statement_count, "subjects", (json_int_t)d.subject_count);
+    cn_dossier_clear(&d);
+    return json;
+}
+
+static int print_contents(json_t *json, bool as_json)
+{
+    if (!json)
+        return EXIT_NO;
+    if (as_json) {
+        cli_print_json(json);
+        return EXIT_GOOD;
+    }
+    printf("%s: %lld bytes about %s: %lld statements and the records of %lld subjects up to height %lld\n"
+           "verify it with carnet verify --genesis DIGEST\n",
+           json_string_value(json_object_get(json, "file")),
+           (long long)json_integer_value(json_object_get(json, "bytes")),
+           json_string_value(json_object_get(json, "subject")),
+           (long long)json_integer_value(json_object_get(json, "statements")),
+           (long long)json_integer_value(json_object_get(json, "subjects")),
+           (long long)json_integer_value(json_object_get(json, "checkpoint")));
+    json_decref(json);
+    return EXIT_GOOD;
+}
+
+static int fetch_dossier(const cli_args *args, const char *path)
 {
     cli_answer a;
     cn_err err = {0};
@@ -172,13 +209,13 @@ static int fetch_file(const cli_args *args, const char *path, const char *what)
         cli_answer_free(&a);
         return cli_complain(EXIT_NO, &err);
     }
-    cn_status st = cli_write_file(out, a.body.p, a.body.n, 0644, &err);
-    if (st == CN_OK && cli_flag(args, "--json"))
-        cli_print_json(json_pack("{s:s, s:I}", "file", out, "bytes", (json_int_t)a.body.n));
-    else if (st == CN_OK)
-        printf("%s: %zu bytes, %s\n", out, a.body.n, what);
+    json_t *contents = contents_of(out, &a.body);
+    cn_status st = contents ? cli_write_file(out, a.body.p, a.body.n, 0644, &err) : CN_OK;
     cli_answer_free(&a);
-    return st == CN_OK ? EXIT_GOOD : cli_complain(EXIT_USE, &err);
+    if (st == CN_OK)
+        return print_contents(contents, cli_flag(args, "--json"));
+    json_decref(contents);
+    return cli_complain(EXIT_USE, &err);
 }
 
 int cmd_audit(int argc, char **argv)
@@ -196,7 +233,7 @@ int cmd_audit(int argc, char **argv)
     if (!cli_encode(cli_value(&args, "--subject"), encoded, sizeof encoded))
         return cli_say(EXIT_USE, "--subject: the URI is too long");
     snprintf(path, sizeof path, "/v1/subjects/%s/audit", encoded);
-    return fetch_file(&args, path, "verify it with carnet verify --genesis DIGEST");
+    return fetch_dossier(&args, path);
 }
 
 int cmd_export(int argc, char **argv)
@@ -216,5 +253,5 @@ int cmd_export(int argc, char **argv)
     if (strcmp(format, "native") != 0)
         return cli_say(EXIT_USE, "--format %s is not exported by this version; use native", format);
     snprintf(path, sizeof path, "/v1/statements/%.100s/proof?format=native", cli_value(&args, "--statement"));
-    return fetch_file(&args, path, "verify it with carnet verify --genesis DIGEST");
+    return fetch_dossier(&args, path);
 }

@@ -338,8 +338,13 @@ int cmd_bench(int argc, char **argv)
     bench *b = calloc(1, sizeof *b);
     figures f = {0};
     cn_err err = {0};
-    if (!b || !cli_parse(argc, argv, "bench [--json]", options, &args, &status) ||
-        !cli_number(&args, "--singles", 8000, 8, 10000000, &b->singles) ||
+    if (!b)
+        return cli_say(EXIT_NO, "out of memory");
+    if (!cli_parse(argc, argv, "bench [--json]", options, &args, &status)) {
+        free(b);
+        return status;
+    }
+    if (!cli_number(&args, "--singles", 8000, 8, 10000000, &b->singles) ||
         !cli_number(&args, "--batches", 4000, 8, 1000000, &b->batches) ||
         !cli_number(&args, "--lights", 300, 1, 100000, &b->lights) ||
         !cli_number(&args, "--base-port", 18400, 1024, 65000, &port)) {

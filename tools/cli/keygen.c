@@ -51,6 +51,24 @@ static const char *default_type(const char *purpose)
     return NULL;
 }
 
+/* Validators' keys have one type each; whoever signs documents may choose among the signing types. */
+static bool type_fits(const char *purpose, const char *type, const char *usual)
+{
+    bool documents = strcmp(purpose, "capture") == 0 || strcmp(purpose, "device") == 0;
+    return documents ? strcmp(type, "x25519") != 0 : strcmp(type, usual) == 0;
+}
+
+/* The table first: a vote key without it must not exist (R5). */
+static cn_status make_safety_table(const char *out, const cn_key_file *file, cn_err *err)
+{
+    char path[4200];
+    const char *slash = strrchr(out, '/');
+    if (access(out, F_OK) == 0)
+        return cn_fail(err, CN_CONFLICT, out, "exists already; a key is never overwritten");
+    snprintf(path, sizeof path, "%.*ssafety.journal", slash ? (int)(slash - out + 1) : 0, out);
+    return cn_safety_create(path, file->key.public_key.b, err);
+}
+
 static int print_made(const char *path, const cn_key_file *file, bool as_json)
 {
     char hex[67];
@@ -87,13 +105,12 @@ int cmd_keygen(int argc, char **argv)
     if (!usual)
         return cli_say(EXIT_USE, "--purpose %s is not known; see carnet keygen --help", purpose);
     const char *type = cli_value(&args, "--type") ? cli_value(&args, "--type") : usual;
+    if (!type_fits(purpose, type, usual))
+        return cli_say(EXIT_USE, "--type %s does not fit the purpose %s; leave --type out for %s", type, purpose,
+                       usual);
     cn_status st = cli_make_key(purpose, type, &file, &err);
-    if (st == CN_OK && strcmp(purpose, "vote") == 0) { /* the table first: a key without it must not exist */
-        char path[4200];
-        const char *slash = strrchr(out, '/');
-        snprintf(path, sizeof path, "%.*ssafety.journal", slash ? (int)(slash - out + 1) : 0, out);
-        st = cn_safety_create(path, file.key.public_key.b, &err);
-    }
+    if (st == CN_OK && strcmp(purpose, "vote") == 0)
+        st = make_safety_table(out, &file, &err);
     if (st == CN_OK)
         st = cli_write_key(out, &file, &err);
     status = st == CN_OK ? print_made(out, &file, cli_flag(&args, "--json")) : cli_complain(EXIT_USE, &err);

@@ -63,9 +63,22 @@ int cmd_fsck(int argc, char **argv)
     return status;
 }
 
+static json_t *config_json(const cn_config *config)
+{
+    json_t *json = json_object();
+#define JSON_OF_TEXT(field) json_string_nocheck(config->field)
+#define JSON_OF_NUMBER(field) json_integer((json_int_t)config->field)
+#define JSON_KEY(key, field, kind, initial, least, most, help) json_object_set_new(json, key, JSON_OF_##kind(field));
+    CN_CONFIG_KEYS(JSON_KEY)
+#undef JSON_KEY
+#undef JSON_OF_NUMBER
+#undef JSON_OF_TEXT
+    return json;
+}
+
 int cmd_config(int argc, char **argv)
 {
-    cli_option options[] = {{0}};
+    cli_option options[] = {{"--json", true, false, "print JSON", NULL}, {0}};
     cli_args args;
     int status;
     cn_err err = {0};
@@ -77,7 +90,9 @@ int cmd_config(int argc, char **argv)
     if (!config)
         return EXIT_NO;
     cn_status st = cn_config_load(args.positional[1], 0, NULL, config, &err);
-    if (st == CN_OK)
+    if (st == CN_OK && cli_flag(&args, "--json"))
+        cli_print_json(config_json(config));
+    else if (st == CN_OK)
         cn_config_print(config, stdout);
     free(config);
     return st == CN_OK ? EXIT_GOOD : cli_complain(EXIT_USE, &err);

@@ -33,10 +33,28 @@ static int send_change(cli_signer *s, cn_registry_change *change, const cli_args
         cli_print_json(json_incref(json_array_get(answer, 0)));
     else if (st == CN_OK)
         puts(json_string_value(json_object_get(json_array_get(answer, 0), "id")));
+    int status = st == CN_OK ? cli_check_final(answer) : cli_complain(EXIT_NO, &err);
     json_decref(answer);
     cn_buf_free(&statement);
     free(body);
-    return st == CN_OK ? EXIT_GOOD : cli_complain(EXIT_NO, &err);
+    return status;
+}
+
+/* Said before anything is signed: a key is registered once, for one member. */
+static cn_status check_unregistered(const cli_signer *s, const cn_digest *id, const char *file, cn_err *err)
+{
+    char path[128];
+    json_t *known = NULL;
+    snprintf(path, sizeof path, "/v1/keys/%s", cn_digest_hex(id).s);
+    cn_status st = cli_get_json(s->api, path, &known, err);
+    json_decref(known);
+    if (st == CN_NOT_FOUND)
+        return CN_OK;
+    return st == CN_OK ? cn_fail(err, CN_CONFLICT, file,
+                                 "its key %s is registered already; make another with carnet "
+                                 "keygen",
+                                 cn_digest_hex(id).s)
+                       : st;
 }
 
 /* The new key proves that its holder wants it registered for this member. */
@@ -54,7 +72,9 @@ static cn_status fill_new_key(const cli_signer *s, const char *path, const cn_di
     cn_digest id = cn_key_id(&file.key.public_key), digest = cn_possession_digest(&s->network, owner, &id);
     change->new_key.key = file.key.public_key;
     change->new_key.purpose = strcmp(file.purpose, "capture") == 0 ? CN_PURPOSE_CAPTURE : CN_PURPOSE_DEVICE;
-    st = cn_sign(&file.key, &digest, &change->new_key.possession, err);
+    st = check_unregistered(s, &id, path, err);
+    if (st == CN_OK)
+        st = cn_sign(&file.key, &digest, &change->new_key.possession, err);
     cn_key_file_wipe(&file);
     return st;
 }

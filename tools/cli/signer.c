@@ -201,3 +201,17 @@ cn_status cli_group_post(const char *api, const cli_group *g, bool wait, json_t 
     free(body);
     return st;
 }
+
+int cli_check_final(const json_t *answer)
+{
+    size_t i;
+    json_t *one;
+    json_array_foreach(answer, i, one)
+    {
+        const char *status = json_string_value(json_object_get(one, "status"));
+        if (!status || strcmp(status, "final") != 0)
+            return cli_say(EXIT_NO, "statement %s was taken but is not final in time; carnet why says what is missing",
+                           json_string_value(json_object_get(one, "id")));
+    }
+    return EXIT_GOOD;
+}

@@ -32,5 +32,7 @@ cn_status cli_journal_write(const cli_signer *s, const cn_digest *what, const cl
 void cli_journal_forget(const cli_signer *s, const cn_digest *what);
 /* Posts the group; a full node is asked again for a bounded time. ret: the node's JSON array. */
 cn_status cli_group_post(const char *api, const cli_group *g, bool wait, json_t **ret, cn_err *err);
+/* After waiting: EXIT_NO with a sentence when a statement of the answer is not final yet. */
+int cli_check_final(const json_t *answer);
 
 #endif

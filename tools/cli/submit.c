@@ -128,17 +128,24 @@ static cn_status take_native(building *b, const cn_buf *bytes, cn_err *err)
 
 /* ---- one file ---- */
 
-static int print_ids(const json_t *answer, bool as_json, json_t *all)
+/* The ids; with wait, 1 when one of them did not become final in time. */
+static int print_ids(const json_t *answer, bool as_json, bool wait, json_t *all)
 {
-    size_t i;
+    size_t i, late = 0;
     json_t *one;
     json_array_foreach(answer, i, one)
     {
+        const char *status = json_string_value(json_object_get(one, "status"));
+        late += !status || strcmp(status, "final") != 0;
         if (as_json)
             json_array_append(all, one);
         else
             puts(json_string_value(json_object_get(one, "id")));
     }
+    if (wait && late)
+        return cli_say(EXIT_NO,
+                       "%zu of %zu statements are not final yet; they are kept. carnet why says what is missing", late,
+                       json_array_size(answer));
     return EXIT_GOOD;
 }
 
@@ -151,8 +158,9 @@ static bool recorded(const cli_signer *s, const cli_group *g)
     if (cn_statement_decode(g->statement[0].p, g->statement[0].n, &first, NULL) != CN_OK)
         return false;
     snprintf(path, sizeof path, "/v1/statements/%s", cn_digest_hex(&first->id).s);
-    bool known = cli_get_json(s->api, path, &json, NULL) == CN_OK &&
-                 strcmp(json_string_value(json_object_get(json, "status")), "refused") != 0;
+    const char *status =
+        cli_get_json(s->api, path, &json, NULL) == CN_OK ? json_string_value(json_object_get(json, "status")) : NULL;
+    bool known = status && strcmp(status, "refused") != 0;
     json_decref(json);
     cn_statement_free(first);
     return known;
@@ -222,7 +230,7 @@ int cmd_submit(int argc, char **argv)
         json_t *answer = NULL;
         cn_status st = submit_file(&s, args.positional[i], format, cli_flag(&args, "--wait"), &answer, &err);
         if (st == CN_OK)
-            status = print_ids(answer, cli_flag(&args, "--json"), all);
+            status = print_ids(answer, cli_flag(&args, "--wait"), cli_flag(&args, "--json"), all);
         else
             status = cli_complain(st == CN_FULL || st == CN_DENIED || st == CN_IO ? EXIT_NO : EXIT_USE, &err);
         json_decref(answer);

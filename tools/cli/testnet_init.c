@@ -46,6 +46,11 @@ static cn_status make_dir(const char *path, cn_err *err)
 
 static cn_status check_empty(const char *dir, cn_err *err)
 {
+    char mark[4200];
+    snprintf(mark, sizeof mark, "%.4000s/" TESTNET_MARK, dir);
+    if (access(mark, F_OK) == 0)
+        return cn_fail(err, CN_CONFLICT, dir,
+                       "holds a test network already; carnet testnet reset --dir %.100s removes it", dir);
     DIR *d = opendir(dir);
     cn_status st = CN_OK;
     if (!d)
@@ -53,7 +58,8 @@ static cn_status check_empty(const char *dir, cn_err *err)
     for (struct dirent *e; (e = readdir(d)) && st == CN_OK;)
         if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
             st = cn_fail(err, CN_CONFLICT, dir,
-                         "holds files already (%s); choose an empty folder, or run carnet testnet reset", e->d_name);
+                         "holds files that are no whole test network (%s); empty it or choose another folder",
+                         e->d_name);
     closedir(d);
     return st;
 }

@@ -20,24 +20,19 @@ static void sleep_ms(unsigned ms)
     nanosleep(&t, NULL);
 }
 
-/* Alive, ours and not a zombie: the pid file may be old and its number taken by another program. */
-static bool is_carnetd(int pid)
+/* Started by us for this node: carnetd --config <its folder>/carnetd.conf. The pid file may be old and its number taken
+ * by another program, or by the node of another network. A zombie has no command line. */
+static bool is_carnetd(int pid, const testnet_node *node)
 {
-    char path[64], name[64] = "", line[256];
-    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    char path[64], line[8400], want[8400];
+    size_t n = (size_t)snprintf(want, sizeof want, "carnetd%c--config%c%s/carnetd.conf", 0, 0, node->dir);
+    snprintf(path, sizeof path, "/proc/%d/cmdline", pid);
     FILE *f = fopen(path, "re");
     if (!f)
         return false;
-    char state = 'Z';
-    if (fgets(line, sizeof line, f)) {
-        char *open_paren = strchr(line, '('), *close_paren = strrchr(line, ')');
-        if (open_paren && close_paren && close_paren > open_paren && (size_t)(close_paren - open_paren) < sizeof name) {
-            memcpy(name, open_paren + 1, (size_t)(close_paren - open_paren - 1));
-            state = close_paren[1] ? close_paren[2] : 'Z';
-        }
-    }
+    size_t got = fread(line, 1, sizeof line, f);
     fclose(f);
-    return strcmp(name, "carnetd") == 0 && state != 'Z';
+    return got == n + 1 && memcmp(line, want, n + 1) == 0;
 }
 
 static int read_pid(const testnet_node *node)
@@ -50,7 +45,7 @@ static int read_pid(const testnet_node *node)
         pid = 0;
     if (f)
         fclose(f);
-    return pid > 0 && is_carnetd(pid) ? pid : 0;
+    return pid > 0 && is_carnetd(pid, node) ? pid : 0;
 }
 
 static const char *role_of(const char *name)
@@ -66,9 +61,12 @@ cn_status testnet_load(const char *dir, testnet *ret, cn_err *err)
 {
     char path[4200], buffer[32];
     memset(ret, 0, sizeof *ret);
-    snprintf(ret->dir, sizeof ret->dir, "%s", dir);
     snprintf(path, sizeof path, "%s/" TESTNET_MARK, dir);
-    if (access(path, R_OK) != 0)
+    char *whole = access(path, R_OK) == 0 ? realpath(dir, NULL) : NULL; /* the name that running nodes are found by */
+    if (whole)
+        snprintf(ret->dir, sizeof ret->dir, "%s", whole);
+    free(whole);
+    if (!ret->dir[0])
         return cn_fail(err, CN_NOT_FOUND, dir, "there is no test network here; run carnet testnet up --dir %s", dir);
     cn_config *config = calloc(1, sizeof *config);
     if (!config)
@@ -77,7 +75,7 @@ cn_status testnet_load(const char *dir, testnet *ret, cn_err *err)
     for (unsigned i = 0; i < TESTNET_MAX && st == CN_OK; i++) {
         testnet_node *node = &ret->node[i];
         snprintf(node->name, sizeof node->name, "%s", testnet_name(i, buffer));
-        snprintf(node->dir, sizeof node->dir, "%.4000s/%s", dir, node->name);
+        snprintf(node->dir, sizeof node->dir, "%.4000s/%s", ret->dir, node->name);
         snprintf(path, sizeof path, "%s/carnetd.conf", node->dir);
         if (access(path, R_OK) != 0)
             break;
@@ -149,7 +147,7 @@ bool testnet_wait_ready(const testnet_node *node, unsigned ms)
             if (ok)
                 return true;
         }
-        if (waited > 300 && !is_carnetd(node->pid))
+        if (waited > 300 && !is_carnetd(node->pid, node))
             return false;
         sleep_ms(50);
     }
@@ -177,7 +175,7 @@ cn_status testnet_start(testnet_node *node, cn_err *err)
     if (st == CN_OK && (waitpid(pid, NULL, WNOHANG) == pid || !testnet_wait_ready(node, 20000))) {
         waitpid(pid, NULL, WNOHANG);
         last_log_line(node, why, sizeof why);
-        node->pid = is_carnetd(pid) ? pid : 0;
+        node->pid = is_carnetd(pid, node) ? pid : 0;
         st = cn_fail(err, CN_IO, node->name, "did not start: %s", why[0] ? why : "see carnetd.log in its folder");
     }
     return st;
@@ -189,11 +187,11 @@ cn_status testnet_stop(testnet_node *node, bool hard, cn_err *err)
     if (!node->pid)
         return CN_OK;
     kill(node->pid, hard ? SIGKILL : SIGTERM);
-    for (int i = 0; i < 300 && is_carnetd(node->pid); i++) {
+    for (int i = 0; i < 300 && is_carnetd(node->pid, node); i++) {
         waitpid(node->pid, NULL, WNOHANG);
         sleep_ms(50);
     }
-    if (is_carnetd(node->pid))
+    if (is_carnetd(node->pid, node))
         return cn_fail(err, CN_TIMEOUT, node->name,
                        "process %d did not stop within 15 s; carnet testnet kill %s ends it", node->pid, node->name);
     node->pid = 0;

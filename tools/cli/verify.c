@@ -33,7 +33,16 @@ static json_t *report_json(const cn_verify_report *r)
                      (json_int_t)r->items, "unreadable_items", (json_int_t)r->unreadable_items, "steps", steps);
 }
 
-static void print_report(const cn_verify_report *r)
+/* What a file of unknown origin says is printed, not obeyed by the terminal. */
+static const char *plain(char *text)
+{
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    return text;
+}
+
+static void print_report(cn_verify_report *r)
 {
     char when[32] = "";
     time_t seconds = (time_t)(r->checkpoint_time_ms / 1000);
@@ -41,13 +50,14 @@ static void print_report(const cn_verify_report *r)
     if (gmtime_r(&seconds, &tm))
         strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
     for (int i = 0; i < CN_STEP_COUNT; i++) {
-        const cn_verify_result *s = &r->step[i];
+        cn_verify_result *s = &r->step[i];
         printf("  %-17s %-11s %s", cn_verify_step_name((cn_verify_step)i), verdicts[s->verdict],
-               s->verdict == CN_VERDICT_OK ? cn_verify_step_text((cn_verify_step)i) : s->err.text);
+               s->verdict == CN_VERDICT_OK ? cn_verify_step_text((cn_verify_step)i) : plain(s->err.text));
         if (s->verdict == CN_VERDICT_FAILED)
-            printf(" (%s%s)", s->err.field, s->faults > 1 ? ", and more" : "");
+            printf(" (%s%s)", plain(s->err.field), s->faults > 1 ? ", and more" : "");
         printf("\n");
     }
+    plain(r->subject);
     if (!r->accepted)
         printf("NOT verified\n");
     else if (r->absent)
