@@ -1,5 +1,6 @@
 /* Status texts, cursors, buffers and hex. */
 #include "kit.h"
+#include "proto/arena.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -158,4 +159,40 @@ Test(hex, both_ways_and_strict)
     cr_assert_arr_eq(back, "\x00\x9f\xab\xff", 4);
     cn_digest d = kit_fill(0x0a);
     cr_assert_str_eq(cn_digest_hex(&d).s, "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a");
+}
+
+Test(arena, hands_out_aligned_pieces_up_to_its_budget)
+{
+    for (size_t piece = 1; piece < 40000; piece = piece * 3 + 1) {
+        cn_arena a;
+        size_t budget = 100000, given = 0;
+        cn_arena_init(&a, budget);
+        for (uint8_t *p; (p = cn_arena_alloc(&a, piece)); given += piece) {
+            cr_assert_eq((uintptr_t)p % 16, 0);
+            memset(p, 0xff, piece); /* beyond a chunk the sanitizer sees it */
+            cr_assert_leq(given + piece, budget);
+        }
+        cr_assert_gt(given + 16 * (given / piece + 1) + piece, budget, "it is used up but for the rounding");
+        cr_assert_null(cn_arena_alloc(&a, budget));
+        cr_assert_null(cn_arena_alloc(&a, SIZE_MAX));
+        cr_assert_null(cn_arena_alloc(&a, SIZE_MAX - 14), "rounding would wrap");
+        cn_arena_free(&a);
+        cn_arena_free(&a);
+    }
+}
+
+Test(arena, the_pieces_are_apart)
+{
+    cn_arena a;
+    uint8_t *piece[100];
+    cn_arena_init(&a, 1 << 20);
+    for (size_t i = 0; i < 100; i++) {
+        piece[i] = cn_arena_alloc(&a, 1 + i * 37);
+        cr_assert_not_null(piece[i]);
+        memset(piece[i], (int)i, 1 + i * 37);
+    }
+    for (size_t i = 0; i < 100; i++)
+        for (size_t k = 0; k < 1 + i * 37; k++)
+            cr_assert_eq(piece[i][k], i);
+    cn_arena_free(&a);
 }

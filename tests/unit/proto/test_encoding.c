@@ -606,7 +606,8 @@ Test(rule, of_pairings_and_documents)
 }
 
 /* 256 KiB of the smallest pieces, each of which protobuf-c turns into a structure of its own. */
-static void dense(unsigned payload_field, const uint8_t *piece, size_t piece_len, unsigned registry_field)
+static void dense(unsigned payload_field, const uint8_t *piece, size_t piece_len, unsigned registry_field,
+                  const char *field)
 {
     cn_buf inner = pb_new(), payload = pb_new(), body = pb_new();
     cn_err err;
@@ -623,7 +624,8 @@ static void dense(unsigned payload_field, const uint8_t *piece, size_t piece_len
         pb_bytes(&body, payload_field, payload.p, payload.n);
     else
         cn_put_bytes(&body, inner.p, inner.n);
-    cr_assert_neq(decode_body(&body, &err), CN_OK);
+    cr_assert_eq(decode_body(&body, &err), CN_INVALID);
+    cr_assert_str_eq(err.field, field, "%s", err.text);
     cn_buf_free(&inner);
     cn_buf_free(&payload);
     cn_buf_free(&body);
@@ -631,13 +633,13 @@ static void dense(unsigned payload_field, const uint8_t *piece, size_t piece_len
 
 Test(limit, dense_bodies_end_in_a_refusal)
 {
-    dense(16, (const uint8_t *)"\x1a\x00", 2, 0); /* empty entries */
-    dense(16, (const uint8_t *)"\x1a\x02\x10\x01", 4, 0);
-    dense(19, (const uint8_t *)"\x22\x00", 2, 0);    /* empty subjects */
-    dense(17, (const uint8_t *)"\x12\x00", 2, 5);    /* empty salvaged ids */
-    dense(18, (const uint8_t *)"\x78\x01", 2, 0);    /* unknown fields */
-    dense(0, (const uint8_t *)"\x92\x01\x00", 3, 0); /* the payload again and again, merged each time */
-    dense(0, (const uint8_t *)"\x8a\x01\x00", 3, 0);
-    dense(0, (const uint8_t *)"\x8a\x01\x02\x12\x00", 5, 0);
-    dense(0, (const uint8_t *)"\x78\x01", 2, 0);
+    dense(16, (const uint8_t *)"\x1a\x00", 2, 0, "body"); /* empty entries */
+    dense(16, (const uint8_t *)"\x1a\x02\x10\x01", 4, 0, "body");
+    dense(19, (const uint8_t *)"\x22\x00", 2, 0, "body");    /* empty subjects */
+    dense(17, (const uint8_t *)"\x12\x00", 2, 5, "body");    /* empty salvaged ids */
+    dense(18, (const uint8_t *)"\x78\x01", 2, 0, "body");    /* unknown fields */
+    dense(0, (const uint8_t *)"\x92\x01\x00", 3, 0, "body"); /* the payload again and again, merged each time */
+    dense(0, (const uint8_t *)"\x8a\x01\x00", 3, 0, "body");
+    dense(0, (const uint8_t *)"\x8a\x01\x02\x12\x00", 5, 0, "body");
+    dense(0, (const uint8_t *)"\x78\x01", 2, 0, "body");
 }

@@ -289,6 +289,29 @@ Test(existence, refuses_other_shapes)
     free(p);
 }
 
+/* The outer length in more bytes than it needs: 0x80 | low, 0x80 | high, 0. */
+Test(existence, refuses_a_length_that_is_not_minimal)
+{
+    cn_ics23_existence *p = new_existence();
+    tree t;
+    cn_buf b, longer;
+    make_tree(&t, 9, 21);
+    prove(&t, 4, p);
+    cn_buf_init(&b, 1 << 16);
+    cn_buf_init(&longer, 1 << 16);
+    cn_ics23_encode_existence(p, &b);
+    cr_assert((b.p[1] & 0x80) && !(b.p[2] & 0x80), "a length of two bytes");
+    cn_put_bytes(&longer, b.p, 2);
+    cn_put_u8(&longer, b.p[2] | 0x80);
+    cn_put_u8(&longer, 0);
+    cn_put_bytes(&longer, b.p + 3, b.n - 3);
+    cr_assert_eq(cn_ics23_decode_existence(b.p, b.n, p, NULL), CN_OK);
+    cr_assert_eq(cn_ics23_decode_existence(longer.p, longer.n, p, NULL), CN_NOT_CANONICAL);
+    cn_buf_free(&b);
+    cn_buf_free(&longer);
+    free(p);
+}
+
 /* ---- absence ---- */
 
 /* A key just above (or below) the leaf's. */
