@@ -230,7 +230,7 @@ int cmd_submit(int argc, char **argv)
         json_t *answer = NULL;
         cn_status st = submit_file(&s, args.positional[i], format, cli_flag(&args, "--wait"), &answer, &err);
         if (st == CN_OK)
-            status = print_ids(answer, cli_flag(&args, "--wait"), cli_flag(&args, "--json"), all);
+            status = print_ids(answer, cli_flag(&args, "--json"), cli_flag(&args, "--wait"), all);
         else
             status = cli_complain(st == CN_FULL || st == CN_DENIED || st == CN_IO ? EXIT_NO : EXIT_USE, &err);
         json_decref(answer);

@@ -84,9 +84,11 @@ expect 2 "no member has registered" "$carnet" submit --api "$api" --key "$work/o
 expect 2 "not read by this version" "$carnet" submit --api "$api" --key "$owner" --format csv "$work/1.json"
 expect 0 "" "$carnet" submit --api "$api" --key "$owner" --wait "$work/1.json"
 cp "$work/out" "$work/first"
+grep -qxE '[0-9a-f]{64}' "$work/first" || fail "submit --wait prints no id: $(cat "$work/first")"
 expect 0 "" "$carnet" submit --api "$api" --key "$owner" --wait "$work/1.json"
 cmp "$work/first" "$work/out" || fail "the same document became another statement"
 expect 0 '"status": "final"' "$carnet" submit --api "$other" --key "$owner" --wait --json "$work/1.json"
+[ "$(wc -l <"$work/first")" -eq 1 ] || fail "one document, one statement, one line: $(cat "$work/first")"
 expect 0 "1 events" "$carnet" query --api "$api" --subject $subject
 expect 1 "nothing is recorded" "$carnet" query --api "$api" --subject urn:carnet:ucr:4KE5-NONE
 expect 0 "verify it with" "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format native \
