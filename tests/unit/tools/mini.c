@@ -152,9 +152,10 @@ static void enter_key(mini *m, const cn_digest *key, const cn_statement *s, uint
 static void enter_registry(mini *m, const cn_statement *s, uint64_t index)
 {
     const cn_registry_change *c = &s->body.registry;
-    if (c->op != CN_REG_KEY_REGISTER)
+    bool ends = c->op == CN_REG_KEY_ROTATE, begins = c->op == CN_REG_KEY_REGISTER || c->op == CN_REG_MEMBER_REGISTER;
+    if (!begins)
         enter_key(m, &c->key_id, s, index);
-    if (c->op == CN_REG_KEY_REGISTER || c->op == CN_REG_KEY_ROTATE) {
+    if (begins || ends) {
         cn_digest id = cn_key_id(&c->new_key.key);
         enter_key(m, &id, s, index);
     }
@@ -279,7 +280,7 @@ uint64_t mini_registry(mini *m, mini_signer *signer, const cn_registry_change *c
     body.registry = *change;
     if (change->new_key.key.type) {
         m->owner[m->owners].key = cn_key_id(&change->new_key.key);
-        m->owner[m->owners++].owner = signer->owner;
+        m->owner[m->owners++].owner = change->op == CN_REG_MEMBER_REGISTER ? cn_member_id(change->name) : signer->owner;
     }
     return mini_record(m, signer, &body, NULL, 0);
 }

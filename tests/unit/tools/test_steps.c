@@ -550,6 +550,46 @@ Test(steps, names_the_authority_when_a_device_registers_a_key)
     expect_refused(dossier(), CN_STEP_AUTHORITY, file_of(registered), "may not register");
 }
 
+static uint64_t admit(mini_signer *by, uint8_t seed, mini_signer *ret)
+{
+    cn_registry_change change = {
+        .op = CN_REG_MEMBER_REGISTER, .name = "forwarder-1", .country = "SG", .roles = CN_ROLE_FORWARDER};
+    cn_digest member = cn_member_id(change.name);
+    change.new_key = mini_new_key(&m, seed, &member, ret);
+    change.new_key.purpose = CN_PURPOSE_CAPTURE;
+    return mini_registry(&m, by, &change);
+}
+
+Test(steps, accepts_a_member_that_a_registrar_admitted)
+{
+    mini_signer member;
+    admit(&m.capture[1], 109, &member);
+    mini_signer sensor = mini_device(&m, &member, 110); /* two steps from genesis */
+    observe(&member, CONSIGNMENT, 50);
+    observe(&sensor, CONSIGNMENT, 53);
+    expect_accepted(dossier());
+}
+
+Test(steps, names_the_authority_of_a_member_that_nobody_may_admit)
+{
+    mini_signer member;
+    uint64_t at = admit(&device, 109, &member);
+    observe(&member, CONSIGNMENT, 50);
+    expect_refused(dossier(), CN_STEP_AUTHORITY, file_of(at), "no registrar");
+    end();
+    begin();
+    mini_signer first, second;
+    admit(&m.capture[1], 109, &first);
+    cn_registry_change change = {
+        .op = CN_REG_MEMBER_REGISTER, .name = "forwarder-2", .country = "SG", .roles = CN_ROLE_FORWARDER};
+    cn_digest id = cn_member_id(change.name);
+    change.new_key = mini_new_key(&m, 111, &id, &second);
+    change.new_key.purpose = CN_PURPOSE_CAPTURE;
+    at = mini_registry(&m, &first, &change); /* a member of genesis may, one admitted later may not */
+    observe(&second, CONSIGNMENT, 50);
+    expect_refused(dossier(), CN_STEP_AUTHORITY, file_of(at), "no registrar");
+}
+
 Test(steps, names_the_authority_of_a_key_registered_without_its_holder)
 {
     mini_signer fresh;
