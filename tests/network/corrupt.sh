@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
 # A damaged database: the node refuses to start and says so, or carnet fsck finds the fault; the other three go on.
+set -euo pipefail
 CARNET_TEST_PORT=${CARNET_TEST_PORT:-17440}
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Two of four nodes stopped: nothing is committed and each of the others says who is missing. Started again: a statement
 # is final within 10 s.
+set -euo pipefail
 CARNET_TEST_PORT=${CARNET_TEST_PORT:-17420}
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
