@@ -40,14 +40,20 @@ static int send_change(cli_signer *s, cn_registry_change *change, const cli_args
     return status;
 }
 
-/* Said before anything is signed: a key is registered once, for one member. */
-static cn_status check_unregistered(const cli_signer *s, const cn_digest *id, const char *file, cn_err *err)
+static cn_status check_known(const cli_signer *s, const cn_digest *id, cn_err *err)
 {
     char path[128];
     json_t *known = NULL;
     snprintf(path, sizeof path, "/v1/keys/%s", cn_digest_hex(id).s);
     cn_status st = cli_get_json(s->api, path, &known, err);
     json_decref(known);
+    return st;
+}
+
+/* Said before anything is signed: a key is registered once, for one member. */
+static cn_status check_unregistered(const cli_signer *s, const cn_digest *id, const char *file, cn_err *err)
+{
+    cn_status st = check_known(s, id, err);
     if (st == CN_NOT_FOUND)
         return CN_OK;
     return st == CN_OK ? cn_fail(err, CN_CONFLICT, file,
@@ -100,6 +106,8 @@ static int device_change(cli_signer *s, const cli_args *args, const char *action
         return cli_say(EXIT_USE, "device %s needs --new-key FILE", action);
     if (!registers && !parse_digest(cli_value(args, "--id"), "--id", &change.key_id))
         return EXIT_USE;
+    if (!registers && check_known(s, &change.key_id, &err) != CN_OK)
+        return cli_complain(EXIT_USE, &err);
     if ((registers || rotates) && fill_new_key(s, new_key, &s->owner, &change, &err) != CN_OK)
         return cli_complain(EXIT_USE, &err);
     if (!cli_number(args, "--sequence", 0, 0, UINT64_MAX - 1, &number))

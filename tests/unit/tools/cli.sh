@@ -118,6 +118,7 @@ event "$work/3.json" $subject 2026-05-01T10:00:00.000Z
 expect 1 "key-not-active" "$carnet" submit --api "$api" --key "$work/two.key" --wait "$work/3.json"
 expect 0 "" "$carnet" submit --api "$api" --key "$work/three.key" --wait "$work/3.json"
 verified
+expect 2 "no member has registered" "$carnet" device revoke --api "$api" --key "$owner" --id "$zeros"
 previous=$(printf '7%.0s' $(seq 64))
 expect 0 "" "$carnet" device gap --api "$api" --key "$owner" --id "$three" --sequence 9 --previous "$previous"
 event "$work/4.json" $subject 2026-05-01T11:00:00.000Z

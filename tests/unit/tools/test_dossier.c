@@ -249,6 +249,16 @@ Test(dossier, names_that_only_look_right_are_refused)
     archive_free(a);
 }
 
+Test(dossier, a_log_index_beyond_64_bits_is_refused)
+{
+    archive *a = unzip(&packed);
+    member *f = find(a, "statements/00000000000000000003.bin");
+    snprintf(f->name, sizeof f->name, "statements/18446744073709551616.bin");
+    replace(find(a, "manifest.json"), "00000000000000000003", "18446744073709551616");
+    expect_refused(a, "statements/18446744073709551616.bin", "malformed");
+    archive_free(a);
+}
+
 Test(dossier, files_out_of_order_are_refused)
 {
     archive *a = unzip(&packed);

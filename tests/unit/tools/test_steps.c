@@ -728,6 +728,32 @@ Test(steps, an_end_alone_closes_the_newest_open_tie)
     expect_refused(dossier(), CN_STEP_COMPLETENESS, "subjects/", "does not declare this subject");
 }
 
+Test(steps, an_end_alone_passes_over_ties_that_have_ended)
+{
+    mini_pair(&m, &m.capture[0], CONTAINER, CONSIGNMENT, MINI_TIME + 44 * MINUTE, 0);
+    mini_pair(&m, &m.capture[0], CONTAINER, CONSIGNMENT, MINI_TIME + 46 * MINUTE, MINI_TIME + 47 * MINUTE);
+    mini_pair(&m, &m.capture[0], CONTAINER, CONSIGNMENT, MINI_TIME + 48 * MINUTE, MINI_TIME + 48 * MINUTE);
+    observe(&reefer, CONTAINER, 50);
+    expect_accepted(dossier());
+}
+
+Test(steps, events_before_a_tie_are_not_in_it)
+{
+    mini_pair(&m, &m.capture[0], CONTAINER, CONSIGNMENT, MINI_TIME + 55 * MINUTE, 0);
+    observe(&reefer, CONTAINER, 50);
+    expect_accepted(dossier());
+}
+
+Test(steps, a_tie_does_not_reach_back_in_the_log)
+{
+    static const char box[] = "urn:epc:id:bic:MSKU1234565";
+    uint64_t before = observe(&reefer, box, 5);
+    mini_pair(&m, &m.capture[0], box, CONSIGNMENT, MINI_TIME, 0); /* from earlier on, but said later */
+    mini_parts *p = dossier();
+    cr_assert_lt(mini_place(p, before), p->statements); /* in the container's own record */
+    expect_accepted(p);
+}
+
 Test(steps, names_completeness_when_an_untied_event_is_counted)
 {
     m.pairing[m.pairings++] =
