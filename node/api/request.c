@@ -121,14 +121,18 @@ json_t *cn_json_problem(const cn_err *err)
     return problem;
 }
 
-void cn_reply_problem(cn_request *r, unsigned http_status, const cn_err *err)
+void cn_reply_problem_json(cn_request *r, unsigned http_status, json_t *problem)
 {
-    json_t *problem = cn_json_problem(err);
     if (problem)
         json_object_set_new(problem, "status", json_integer((json_int_t)http_status));
     reply_json_as(r, http_status, problem, "application/problem+json");
     if (http_status == MHD_HTTP_SERVICE_UNAVAILABLE)
         cn_reply_header(r, "Retry-After", "1");
+}
+
+void cn_reply_problem(cn_request *r, unsigned http_status, const cn_err *err)
+{
+    cn_reply_problem_json(r, http_status, cn_json_problem(err));
 }
 
 void cn_reply_error(cn_request *r, const cn_err *err)

@@ -33,6 +33,8 @@ void cn_reply_json(cn_request *r, unsigned http_status, json_t *json); /* takes 
 void cn_reply_bytes(cn_request *r, unsigned http_status, const char *type, const void *p, size_t n);
 /* RFC 9457 problem document; type is "urn:carnet:problem:<status type>". */
 void cn_reply_problem(cn_request *r, unsigned http_status, const cn_err *err);
+/* A problem document with more members; takes the reference. */
+void cn_reply_problem_json(cn_request *r, unsigned http_status, json_t *problem);
 void cn_reply_error(cn_request *r, const cn_err *err);                    /* picks the HTTP status from err->code */
 void cn_reply_header(cn_request *r, const char *name, const char *value); /* after a reply */
 unsigned cn_http_status_of(cn_status code);

@@ -98,13 +98,10 @@ static void reply_refused(cn_request *r, const submission *s, const cn_submit_re
             continue;
         json_t *problem = cn_json_problem(&results[i].err);
         unsigned http_status = cn_http_status_of(results[i].err.code);
-        json_object_set_new(problem, "status", json_integer((json_int_t)http_status));
         json_object_set_new(problem, "statement", json_integer((json_int_t)i));
         if (!cn_digest_is_zero(&results[i].id))
             json_object_set_new(problem, "id", cn_json_digest(&results[i].id));
-        cn_reply_json(r, http_status, problem);
-        if (http_status == MHD_HTTP_SERVICE_UNAVAILABLE)
-            cn_reply_header(r, "Retry-After", "1");
+        cn_reply_problem_json(r, http_status, problem);
         return;
     }
     cn_reply_error(r, err);

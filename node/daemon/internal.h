@@ -184,6 +184,7 @@ bool cn_verify_statements(cn_node *node, const cn_ledger_block *parent, cn_stmt 
 
 /* sync.c */
 void cn_sync_ask(cn_node *node, bool now);
+void cn_sync_ask_peer(cn_node *node, unsigned peer); /* whether it has final blocks that are missing here */
 void cn_sync_serve(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
 void cn_sync_on_blocks(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
 

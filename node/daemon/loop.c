@@ -325,8 +325,10 @@ static void run_task(cn_node *node, cn_task *task)
     case TASK_LINK: {
         const cn_message_task *m = (cn_message_task *)task;
         cn_log(node, "info", "link to %s is %s", cn_validator_name(node, m->peer), m->up ? "up" : "down");
-        if (m->up)
+        if (m->up) {
             cn_admit_offer(node, m->peer);
+            cn_sync_ask_peer(node, m->peer);
+        }
         free(task);
         break;
     }

@@ -9,6 +9,17 @@
 #define REPLY_BYTES (CN_MAX_MESSAGE_BYTES - CN_MAX_BLOCK_BYTES / 2)
 #define MAX_BLOCKS 256u
 
+/* An idle network says nothing that a returning node could take as a hint. With open blocks the protocol itself goes
+ * on. */
+void cn_sync_ask_peer(cn_node *node, unsigned peer)
+{
+    uint8_t bytes[8];
+    if (HASH_COUNT(node->bodies) > 0)
+        return;
+    cn_store_u64(bytes, cn_ledger_block_header(cn_ledger_tip(node->ledger))->height);
+    (void)cn_links_send(node->links, peer, CN_WIRE_SYNC_REQUEST, bytes, sizeof bytes, true);
+}
+
 void cn_sync_ask(cn_node *node, bool now)
 {
     uint64_t time = cn_monotonic_ms();
