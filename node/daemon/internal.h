@@ -144,6 +144,7 @@ struct cn_node {
     cn_waiter *waiters;
     cn_refusal *refusals;
     uint64_t pending_told, sync_asked_ms, housekept_ms;
+    size_t pending_count;  /* statements in the pool when the core was last told */
     uint64_t offered_view; /* R7: pending statements are offered again to each new leader */
     unsigned sync_peer, fetch_peer;
     bool sync_wanted, in_events;

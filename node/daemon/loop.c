@@ -271,9 +271,11 @@ void cn_tell_pending(cn_node *node)
 {
     cn_bodies_mark(node);
     uint64_t oldest = cn_mempool_oldest(node->pool);
-    if (oldest == node->pending_told)
+    size_t count = cn_mempool_count(node->pool); /* a new one may execute where the oldest does not */
+    if (oldest == node->pending_told && count == node->pending_count)
         return;
     node->pending_told = oldest;
+    node->pending_count = count;
     cn_core_step(node, &(cn_event){.kind = CN_EV_PENDING, .oldest_ms = oldest});
 }
 

@@ -446,3 +446,12 @@ bool cn_ledger_find(cn_ledger *l, const cn_digest *statement_id, uint64_t *ret_l
 {
     return cn_snapshot_find_id(l->snap, statement_id, ret_log_index, NULL) == CN_OK;
 }
+
+cn_status cn_ledger_try(cn_ledger *l, cn_stmt *stmt, cn_err *err)
+{
+    cn_ledger_block *b = cn_block_child(l, l->tip);
+    b->header = child_header(l->tip, CN_BLOCK_NORMAL, l->tip->header.time_ms + 1);
+    cn_status st = cn_rules_apply(b, stmt, err);
+    cn_ledger_block_unref(b);
+    return st;
+}

@@ -53,6 +53,8 @@ cn_status cn_ledger_finalize(cn_ledger *l, cn_ledger_block *const *blocks, size_
 bool cn_ledger_key(cn_ledger *l, const cn_ledger_block *at, const cn_digest *key_id, cn_state_device_key *ret);
 bool cn_ledger_member(cn_ledger *l, const cn_ledger_block *at, const cn_digest *member, cn_state_member *ret);
 bool cn_ledger_salvaged(cn_ledger *l, const cn_ledger_block *at, const cn_digest *key_id, const cn_digest *statement);
+/* Whether the rules would admit the statement right after the final tip; nothing is kept. */
+cn_status cn_ledger_try(cn_ledger *l, cn_stmt *stmt, cn_err *err);
 /* Already final: its log index. */
 bool cn_ledger_find(cn_ledger *l, const cn_digest *statement_id, uint64_t *ret_log_index);
 

@@ -158,6 +158,12 @@ cn_status cn_mempool_add(cn_mempool *pool, cn_ledger *ledger, cn_stmt *stmt, uin
     cn_status st = check(pool, ledger, s, &key, ret_final, err);
     if (st != CN_OK)
         return st;
+    /* what the rules refuse would wait here for ever: each next one of a key is tried before it is admitted */
+    if (s->body.kind != CN_PAYLOAD_EVENT_BATCH && s->body.sequence == key.last_sequence + 1) {
+        st = cn_ledger_try(ledger, stmt, err);
+        if (st != CN_OK)
+            return st;
+    }
     key_chain *chain = chain_of(pool, &s->body.key_id);
     size_t share = pool->max_bytes / 2, cost = cn_stmt_cost(stmt); /* one key never fills the pool */
     if (pool->bytes + cost > pool->max_bytes || (chain && chain->bytes + cost > share))
@@ -226,6 +232,13 @@ void cn_mempool_final(cn_mempool *pool, cn_ledger *ledger, const cn_ledger_block
             continue;
         /* another statement took the sequence: what stands at or below it never executes */
         while (chain && chain->head && chain->head->stmt->s->body.sequence <= key.last_sequence) {
+            drop(pool, chain->head);
+            chain = chain_of(pool, &body->key_id);
+        }
+        /* it was admitted behind others and is tried now that it is next */
+        while (chain && chain->head && chain->head->stmt->s->body.sequence == key.last_sequence + 1 &&
+               chain->head->stmt->s->body.kind != CN_PAYLOAD_EVENT_BATCH &&
+               cn_ledger_try(ledger, chain->head->stmt, NULL) != CN_OK) {
             drop(pool, chain->head);
             chain = chain_of(pool, &body->key_id);
         }
