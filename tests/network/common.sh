@@ -4,6 +4,7 @@ set -euo pipefail
 
 bin=$(cd "${1:?usage: $0 BIN-DIR}" && pwd)
 carnet=$bin/carnet
+load=$bin/../tests/network/load
 base=${CARNET_TEST_PORT:?set by the script that sources this}
 work=$(mktemp -d)
 net=$work/net
@@ -52,6 +53,39 @@ status_of() { get "$1" /v1/status | field "$2"; }
 commit() {
     "$carnet" keygen --purpose device --out "$work/$3.key" >/dev/null || return 1
     timeout 40 "$carnet" device register --api "$(api "$2")" --key "$net/$1/keys/capture.key" --new-key "$work/$3.key"
+}
+
+# start_load PER-SECOND BATCH WRITERS: batches of readings to all four nodes until end_load; what was answered as final is
+# in $work/history (tests/network/load.c).
+start_load() {
+    local urls=() node
+    for node in "${nodes[@]}"; do urls+=("$(api "$node")"); done
+    "$load" --key "$net/exporter/keys/capture.key" --history "$work/history" --per-second "$1" --batch "$2" \
+        --writers "$3" "${urls[@]}" >"$work/load.out" 2>&1 &
+    load_pid=$!
+    background+=("$load_pid")
+}
+
+end_load() {
+    kill -TERM "$load_pid" || fail "the load ended by itself: $(cat "$work/load.out")"
+    wait "$load_pid" || fail "load: $(cat "$work/load.out")"
+    pass "$(cat "$work/load.out")"
+}
+
+# Every statement of the history is final on every node, once, at the place that was answered.
+check_history() {
+    local node
+    [ -z "$(cut -d " " -f 1 "$work/history" | sort | uniq -d)" ] || fail "one id was answered for two statements"
+    for node in "${nodes[@]}"; do
+        sed "s|^\([0-9a-f]*\) .*|url = \"$(api "$node")/v1/statements/\1\"|" "$work/history" >"$work/urls"
+        curl -sS --max-time 300 -w "\n" -K "$work/urls" >"$work/answers" || fail "$node does not answer for its statements"
+        perl -MJSON::PP -ne 'my $s = decode_json($_);
+            print "$s->{id} $s->{log_index} $s->{height}\n" if $s->{status} eq "final"' "$work/answers" | sort >"$work/final"
+        sort "$work/history" | cmp -s - "$work/final" ||
+            fail "$node differs from what was answered: $(sort "$work/history" | diff - "$work/final" | head -n 5)"
+    done
+    [ -z "$(cut -d " " -f 2 "$work/history" | sort | uniq -d)" ] || fail "two statements have one place in the log"
+    pass "$(wc -l <"$work/history") statements answered as final are on every node, once, at the place that was answered"
 }
 
 # wait_for SECONDS COMMAND...: until the command succeeds

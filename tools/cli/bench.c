@@ -2,12 +2,11 @@
  * that ratios hold on any machine. Nothing here fails on time. */
 #include "proto/state.h"
 #include "storage/safety.h"
-#include "tools/cli/keygen.h"
+#include "tools/cli/device.h"
 #include "tools/cli/signer.h"
 #include "tools/cli/testnet.h"
 
 #include <pthread.h>
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,19 +14,10 @@
 
 #define KEYS 32u
 #define GROUP 40u /* statements a request */
-#define READING_BYTES 120u
-
-typedef struct bench_key {
-    cn_key_file file;
-    cn_digest id, previous;
-    uint64_t sequence;
-} bench_key;
 
 typedef struct bench {
     testnet *net;
-    cn_digest network;
-    uint8_t salt[32];
-    bench_key key[KEYS];
+    cli_device key[KEYS];
     uint64_t singles, batches, lights;
 } bench;
 
@@ -100,41 +90,6 @@ static void measure_machine(const bench *b, figures *f)
 
 /* ---- load ---- */
 
-static cn_status sign_readings(const bench *b, bench_key *k, unsigned count, cn_buf *out, cn_err *err)
-{
-    cn_body *body = calloc(1, sizeof *body);
-    cn_batch_entry entry = {.count = count};
-    uint8_t content[READING_BYTES] = {0};
-    cn_span item[100];
-    cn_buf bytes;
-    cn_digest id;
-    char uri[96];
-    CN_ASSERT(body && count <= 100);
-    snprintf(uri, sizeof uri, "urn:carnet:key:%s", cn_digest_hex(&k->id).s);
-    entry.subject = cn_subject_tag(b->salt, uri);
-    cn_buf_init(&bytes, 1u << 20);
-    for (unsigned i = 0; i < count; i++) {
-        cn_store_u64(cn_store_u64(content, k->sequence), i);
-        cn_item_write(&bytes, k->file.item_salt_secret, CN_ITEM_NATIVE, content, sizeof content);
-    }
-    for (unsigned i = 0; i < count; i++)
-        item[i] = CN_SPAN(bytes.p + i * (bytes.n / count), bytes.n / count);
-    body->kind = CN_PAYLOAD_EVENT_BATCH;
-    body->network = b->network;
-    body->key_id = k->id;
-    body->sequence = k->sequence + 1;
-    body->previous = k->previous;
-    body->created_ms = 1;
-    body->batch.entry_count = 1;
-    body->batch.entry = &entry;
-    cn_status st = cn_statement_sign(body, item, count, &k->file.key, out, &id, err);
-    k->sequence++;
-    k->previous = id;
-    cn_buf_free(&bytes);
-    free(body);
-    return st;
-}
-
 /* A share of the load: requests made beforehand, posted by one thread to one node. */
 typedef struct lane {
     const char *api;
@@ -174,7 +129,7 @@ static cn_status fill_lane(bench *b, lane *l, unsigned which, unsigned lanes, ui
              i++) { /* the keys of this lane only: their chains are its own */
             unsigned key = (unsigned)(which + lanes * (i % (KEYS / lanes)));
             cn_buf_init(&l->group[g].statement[i], CN_MAX_STATEMENT_BYTES);
-            l->st = sign_readings(b, &b->key[key], readings, &l->group[g].statement[i], &l->err);
+            l->st = cli_device_sign(&b->key[key], NULL, readings, &l->group[g].statement[i], &l->err);
         }
     }
     return l->st;
@@ -224,7 +179,7 @@ static cn_status measure_light(bench *b, figures *f, cn_err *err)
         cn_buf bytes;
         json_t *answer = NULL;
         cn_buf_init(&bytes, CN_MAX_STATEMENT_BYTES);
-        st = sign_readings(b, &b->key[i % KEYS], 1, &bytes, err);
+        st = cli_device_sign(&b->key[i % KEYS], NULL, 1, &bytes, err);
         cli_group g = {.count = 1, .statement = &bytes};
         double begin = seconds();
         if (st == CN_OK)
@@ -245,39 +200,8 @@ static cn_status measure_light(bench *b, figures *f, cn_err *err)
 static cn_status register_keys(bench *b, cn_err *err)
 {
     char path[4200];
-    cli_signer owner;
-    cn_buf statement[KEYS];
-    cli_group g = {.count = KEYS, .statement = statement};
-    json_t *answer = NULL;
     snprintf(path, sizeof path, "%s/keys/capture.key", b->net->node[0].dir);
-    cn_status st = cli_signer_open(b->net->node[0].api, path, &owner, err);
-    for (unsigned i = 0; i < KEYS; i++)
-        cn_buf_init(&statement[i], CN_MAX_STATEMENT_BYTES);
-    b->network = owner.network;
-    memcpy(b->salt, owner.salt, 32);
-    for (unsigned i = 0; i < KEYS && st == CN_OK; i++) {
-        bench_key *k = &b->key[i];
-        cn_body *body = calloc(1, sizeof *body);
-        CN_ASSERT(body);
-        st = cli_make_key("device", "secp256k1", &k->file, err);
-        k->id = cn_key_id(&k->file.key.public_key);
-        body->kind = CN_PAYLOAD_REGISTRY;
-        body->registry.op = CN_REG_KEY_REGISTER;
-        body->registry.new_key.key = k->file.key.public_key;
-        body->registry.new_key.purpose = CN_PURPOSE_DEVICE;
-        cn_digest digest = cn_possession_digest(&owner.network, &owner.owner, &k->id);
-        if (st == CN_OK)
-            st = cn_sign(&k->file.key, &digest, &body->registry.new_key.possession, err);
-        if (st == CN_OK)
-            st = cli_signer_sign(&owner, body, NULL, 0, &statement[i], err);
-        free(body);
-    }
-    if (st == CN_OK)
-        st = cli_group_post(owner.api, &g, true, &answer, err);
-    json_decref(answer);
-    for (unsigned i = 0; i < KEYS; i++)
-        cn_buf_free(&statement[i]);
-    cli_signer_close(&owner);
+    cn_status st = cli_devices_register(b->net->node[0].api, path, KEYS, b->key, err);
     if (st == CN_OK)
         sleep(2); /* all nodes know the keys: a checkpoint has passed */
     return st;
