@@ -43,6 +43,7 @@ typedef struct connection {
     nng_stream *stream;
     nng_aio *send_aio, *receive_aio;
     cn_noise_cipher send, receive;
+    uint64_t deadline_us; /* until the peer is known: when the handshake ends, however slowly bytes come; 0: none */
     atomic_int refs;
     atomic_bool closed;
 } connection;
@@ -132,6 +133,12 @@ static bool transfer(connection *c, bool sending, uint8_t *p, size_t n, int time
     nng_aio *aio = sending ? c->send_aio : c->receive_aio;
     while (n > 0) {
         nng_iov iov = {.iov_buf = p, .iov_len = n};
+        if (c->deadline_us) {
+            uint64_t now = now_us(CLOCK_MONOTONIC);
+            if (now >= c->deadline_us)
+                return false;
+            timeout_ms = (int)((c->deadline_us - now) / 1000) + 1;
+        }
         nng_aio_set_timeout(aio, timeout_ms);
         if (atomic_load(&c->closed) || nng_aio_set_iov(aio, 1, &iov) != 0)
             return false;
@@ -185,6 +192,7 @@ static peer *shake_hands(cn_links *links, connection *c, bool initiator, const p
     uint8_t framed[4 + CN_NOISE_HANDSHAKE_MAX], payload[CN_NOISE_HANDSHAKE_MAX], key[32];
     peer *found = NULL;
     bool ok = h != NULL;
+    c->deadline_us = now_us(CLOCK_MONOTONIC) + HANDSHAKE_MS * 1000u;
     while (ok && !cn_noise_done(h)) {
         size_t n = 0;
         if (cn_noise_my_turn(h)) {
@@ -202,6 +210,7 @@ static peer *shake_hands(cn_links *links, connection *c, bool initiator, const p
     if (found)
         cn_noise_split(h, &c->send, &c->receive);
     cn_noise_end(h);
+    c->deadline_us = 0;
     return found;
 }
 
