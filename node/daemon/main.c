@@ -1,6 +1,7 @@
 /* carnetd --config FILE [--key value]... */
 #include "node/daemon/node.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,6 +49,9 @@ int main(int argc, char **argv)
         free(config);
         return complain(&err);
     }
+    /* Fixed, since glibc else raises it after the first large block that is freed, and keeps such blocks for ever: what
+     * one large request took goes back to the system. */
+    (void)mallopt(M_MMAP_THRESHOLD, 512 * 1024);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);
     cn_node *node = NULL;
