@@ -11,9 +11,15 @@
 #include <string.h>
 #include <sys/socket.h>
 
+#define HEADERS_TIMEOUT_S                                                                                              \
+    10u /* a connection that has not sent its request's headers and is silent so long is closed                        \
+         */
+#define REQUEST_TIMEOUT_S 60u
+
 struct cn_api {
     struct MHD_Daemon *daemon;
     cn_api_backend backend;
+    atomic_size_t bodies;
     uint16_t port;
 };
 
@@ -82,31 +88,93 @@ static bool route_matches(const route *rt, const char *path, const char **ret_ar
     return true;
 }
 
-static void dispatch(cn_request *r)
+/* ---- query parameters ---- */
+
+typedef struct query_check {
+    const char *allowed; /* names, separated by spaces */
+    char seen[8][16];
+    size_t count;
+    cn_err *err;
+    cn_status status;
+} query_check;
+
+static bool is_among(const char *names, const char *name, size_t n)
 {
-    bool known_path = false;
-    for (size_t i = 0; i < ROUTE_COUNT; i++) {
-        const char *arg = "";
-        size_t arg_len = 0;
-        if (!route_matches(&routes[i], r->path, &arg, &arg_len))
-            continue;
-        known_path = true;
-        if (strcmp(routes[i].method, r->method) != 0)
-            continue;
-        if (!percent_decode(arg, arg_len, r->argument)) {
-            cn_err err = {CN_INVALID, "path", "a percent escape in the path is broken; encode each byte as %HH"};
-            cn_reply_problem(r, MHD_HTTP_BAD_REQUEST, &err);
-            return;
+    for (const char *at = names; *at; at += strspn(at, " ")) {
+        size_t len = strcspn(at, " ");
+        if (len == n && memcmp(at, name, n) == 0)
+            return true;
+        at += len;
+    }
+    return false;
+}
+
+static enum MHD_Result check_parameter(void *ctx, enum MHD_ValueKind kind, const char *name, size_t n,
+                                       const char *value, size_t value_len)
+{
+    query_check *q = ctx;
+    (void)kind;
+    (void)value;
+    (void)value_len;
+    if (!is_among(q->allowed, name, n) || n >= sizeof q->seen[0] || q->count == sizeof q->seen / sizeof q->seen[0]) {
+        q->status = cn_fail(q->err, CN_INVALID, name, "the parameter \"%.40s\" is not known here; allowed: %s", name,
+                            q->allowed[0] ? q->allowed : "none");
+        return MHD_NO;
+    }
+    for (size_t i = 0; i < q->count; i++)
+        if (strcmp(q->seen[i], name) == 0) {
+            q->status = cn_fail(q->err, CN_INVALID, name, "the parameter is given twice");
+            return MHD_NO;
         }
-        routes[i].handler(r);
+    memcpy(q->seen[q->count++], name, n + 1);
+    return MHD_YES;
+}
+
+/* A misspelt filter that is ignored would answer another question than the one that was asked. */
+static cn_status check_query(cn_request *r, const route *rt, cn_err *err)
+{
+    query_check q = {.allowed = rt->query, .err = err, .status = CN_OK};
+    (void)MHD_get_connection_values_n(r->connection, MHD_GET_ARGUMENT_KIND, check_parameter, &q);
+    return q.status;
+}
+
+/* ---- routing ---- */
+
+static void reply_no_route(cn_request *r, const route *other)
+{
+    cn_err err;
+    if (!other) {
+        cn_fail(&err, CN_NOT_FOUND, "path", "%.120s: there is no such path; see /v1/openapi.json", r->path);
+        cn_reply_error(r, &err);
         return;
     }
-    cn_err err;
-    cn_fail(&err, known_path ? CN_INVALID : CN_NOT_FOUND, known_path ? "method" : "path",
-            known_path ? "%s is not served for this path; see /v1/openapi.json"
-                       : "%s: there is no such path; see /v1/openapi.json",
-            known_path ? r->method : r->path);
-    cn_reply_problem(r, known_path ? MHD_HTTP_METHOD_NOT_ALLOWED : MHD_HTTP_NOT_FOUND, &err);
+    cn_fail(&err, CN_INVALID, "method", "%.20s is not served for this path; see /v1/openapi.json", r->method);
+    cn_reply_problem(r, MHD_HTTP_METHOD_NOT_ALLOWED, &err);
+    cn_reply_header(r, MHD_HTTP_HEADER_ALLOW, strcmp(other->method, "GET") == 0 ? "GET, HEAD" : other->method);
+}
+
+static void dispatch(cn_request *r)
+{
+    const route *other = NULL; /* the path is known, but not for this method */
+    const char *method = strcmp(r->method, "HEAD") == 0 ? "GET" : r->method;
+    for (size_t i = 0; i < ROUTE_COUNT; i++) {
+        const route *rt = &routes[i];
+        const char *arg = "";
+        size_t arg_len = 0;
+        cn_err err = {CN_INVALID, "path", "a percent escape in the path is broken; encode each byte as %HH"};
+        if (!route_matches(rt, r->path, &arg, &arg_len))
+            continue;
+        if (strcmp(rt->method, method) != 0) {
+            other = rt;
+            continue;
+        }
+        if (!percent_decode(arg, arg_len, r->argument) || check_query(r, rt, &err) != CN_OK)
+            cn_reply_problem(r, MHD_HTTP_BAD_REQUEST, &err);
+        else
+            rt->handler(r);
+        return;
+    }
+    reply_no_route(r, other);
 }
 
 void cn_api_get_openapi(cn_request *r)
@@ -152,6 +220,7 @@ static void *begin_request(void *ctx, const char *uri, struct MHD_Connection *co
     if (!r)
         return NULL;
     r->backend = &((cn_api *)ctx)->backend;
+    r->bodies = &((cn_api *)ctx)->bodies;
     r->connection = connection;
     size_t n = strcspn(uri, "?");
     r->path_too_long = n >= sizeof r->path;
@@ -171,41 +240,57 @@ static void end_request(void *ctx, struct MHD_Connection *connection, void **con
         return;
     if (r->response)
         MHD_destroy_response(r->response);
+    atomic_fetch_sub(r->bodies, r->body_cap);
     free(r->body);
     free(r);
     *con_cls = NULL;
 }
 
-static void collect_body(cn_request *r, const char *data, size_t n)
+static bool grow_body(cn_request *r, size_t needed)
 {
-    if (r->body_too_large || r->out_of_memory)
-        return;
-    if (n > CN_API_BODY_MAX - r->body_len) {
-        r->body_too_large = true;
-        return;
+    size_t cap = r->body_cap ? r->body_cap : 4096;
+    while (cap < needed)
+        cap *= 2;
+    size_t more = cap - r->body_cap;
+    if (atomic_fetch_add(r->bodies, more) + more > CN_API_BODIES_MAX) {
+        atomic_fetch_sub(r->bodies, more);
+        return false;
     }
-    if (r->body_len + n > r->body_cap) {
-        size_t cap = r->body_cap ? r->body_cap : 4096;
-        while (cap < r->body_len + n)
-            cap *= 2;
-        uint8_t *grown = realloc(r->body, cap);
-        if (!grown) {
-            r->out_of_memory = true;
-            return;
-        }
-        r->body = grown;
-        r->body_cap = cap;
+    uint8_t *grown = realloc(r->body, cap);
+    if (!grown) {
+        atomic_fetch_sub(r->bodies, more);
+        return false;
+    }
+    r->body = grown;
+    r->body_cap = cap;
+    return true;
+}
+
+/* False: the sender goes on and on; the connection is closed. */
+static bool collect_body(cn_request *r, const char *data, size_t n)
+{
+    if (n > CN_API_BODY_MAX - r->body_len)
+        r->body_too_large = true;
+    else if (!r->out_of_memory && r->body_len + n > r->body_cap && !grow_body(r, r->body_len + n))
+        r->out_of_memory = true;
+    if (r->body_too_large || r->out_of_memory) {
+        r->body_dropped += n;
+        return r->body_dropped <= 2 * CN_API_BODY_MAX;
     }
     memcpy(r->body + r->body_len, data, n);
     r->body_len += n;
+    return true;
 }
 
 static bool refuse_malformed(cn_request *r)
 {
     cn_err err;
-    if (r->path_too_long)
+    if (r->path_too_long) {
         cn_fail(&err, CN_TOO_LARGE, "path", "the path is longer than %u bytes", CN_API_PATH_MAX - 1);
-    else if (r->body_too_large)
+        cn_reply_problem(r, MHD_HTTP_URI_TOO_LONG, &err);
+        return true;
+    }
+    if (r->body_too_large)
         cn_fail(&err, CN_TOO_LARGE, "body", "the body is larger than %u bytes; submit in several requests",
                 CN_API_BODY_MAX);
     else if (r->out_of_memory)
@@ -214,6 +299,25 @@ static bool refuse_malformed(cn_request *r)
         return false;
     cn_reply_error(r, &err);
     return true;
+}
+
+static enum MHD_Result send_reply(cn_request *r)
+{
+    if (!r->response) {
+        cn_err err = {CN_NO_MEMORY, "", "the answer could not be built; try again later"};
+        cn_reply_error(r, &err);
+    }
+    return r->response ? MHD_queue_response(r->connection, r->http_status, r->response) : MHD_NO;
+}
+
+/* A length that is declared and too large: nothing of the body is kept. Who asks first is answered before it sends
+ * anything; another one is read for a while, since closing at once would take the answer away from it. */
+static bool refuse_declared(cn_request *r)
+{
+    const char *length = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_LENGTH);
+    r->body_too_large = length && strtoull(length, NULL, 10) > CN_API_BODY_MAX;
+    return r->body_too_large && MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_EXPECT) &&
+           refuse_malformed(r);
 }
 
 static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, const char *url, const char *method,
@@ -227,22 +331,17 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, cons
         return MHD_NO;
     if (!r->method) { /* first call: headers only */
         r->method = method;
-        return MHD_YES;
+        (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, REQUEST_TIMEOUT_S);
+        return refuse_declared(r) ? send_reply(r) : MHD_YES;
     }
     if (*upload_data_size > 0) {
-        collect_body(r, upload_data, *upload_data_size);
+        bool goes_on = collect_body(r, upload_data, *upload_data_size);
         *upload_data_size = 0;
-        return MHD_YES;
+        return goes_on ? MHD_YES : MHD_NO;
     }
     if (!refuse_malformed(r))
         dispatch(r);
-    if (!r->response) {
-        cn_err err = {CN_NO_MEMORY, "", "the answer could not be built; try again later"};
-        cn_reply_error(r, &err);
-    }
-    if (!r->response)
-        return MHD_NO;
-    return MHD_queue_response(connection, r->http_status, r->response);
+    return send_reply(r);
 }
 
 /* ---- start and stop ---- */
@@ -296,11 +395,11 @@ cn_status cn_api_start(const char *address, const cn_api_backend *backend, cn_ap
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
     if (where.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
-    api->daemon = MHD_start_daemon(
-        flags, 0, NULL, NULL, handle, api, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&where, MHD_OPTION_URI_LOG_CALLBACK,
-        begin_request, api, MHD_OPTION_NOTIFY_COMPLETED, end_request, NULL, MHD_OPTION_CONNECTION_LIMIT, 256u,
-        MHD_OPTION_PER_IP_CONNECTION_LIMIT, 256u, MHD_OPTION_CONNECTION_TIMEOUT, 60u, MHD_OPTION_THREAD_STACK_SIZE,
-        (size_t)512 * 1024, MHD_OPTION_LISTENING_ADDRESS_REUSE, 1u, MHD_OPTION_END);
+    api->daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, api, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&where,
+                                   MHD_OPTION_URI_LOG_CALLBACK, begin_request, api, MHD_OPTION_NOTIFY_COMPLETED,
+                                   end_request, NULL, MHD_OPTION_CONNECTION_LIMIT, 256u,
+                                   MHD_OPTION_PER_IP_CONNECTION_LIMIT, 256u, MHD_OPTION_CONNECTION_TIMEOUT,
+                                   HEADERS_TIMEOUT_S, MHD_OPTION_THREAD_STACK_SIZE, (size_t)512 * 1024, MHD_OPTION_END);
     if (!api->daemon) {
         free(api);
         return cn_fail(err, CN_IO, "api.listen",

@@ -110,14 +110,28 @@ unsigned cn_http_status_of(cn_status code)
     return MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
+/* A problem may quote what came, and what came need not be UTF-8, or may be cut within a character. */
+static json_t *quoted(const char *text)
+{
+    char plain[sizeof(cn_err)];
+    json_t *json = json_string(text);
+    if (json)
+        return json;
+    snprintf(plain, sizeof plain, "%s", text);
+    for (char *c = plain; *c; c++)
+        if ((unsigned char)*c >= 0x80)
+            *c = '?';
+    return json_string(plain);
+}
+
 json_t *cn_json_problem(const cn_err *err)
 {
     char type[64];
     snprintf(type, sizeof type, "urn:carnet:problem:%s", cn_status_type(err->code));
-    json_t *problem = json_pack("{s:s, s:s, s:s}", "type", type, "title", cn_status_text(err->code), "detail",
-                                err->text[0] ? err->text : cn_status_text(err->code));
+    json_t *problem = json_pack("{s:s, s:s, s:o}", "type", type, "title", cn_status_text(err->code), "detail",
+                                quoted(err->text[0] ? err->text : cn_status_text(err->code)));
     if (problem && err->field[0])
-        json_object_set_new(problem, "field", json_string_nocheck(err->field));
+        json_object_set_new(problem, "field", quoted(err->field));
     return problem;
 }
 

@@ -6,9 +6,12 @@
 
 #include <jansson.h>
 #include <microhttpd.h>
+#include <stdatomic.h>
 
 /* 1,000 statements as base64 at most; more is 413 */
 #define CN_API_BODY_MAX (8u * 1024u * 1024u)
+/* all requests together; more is 503 */
+#define CN_API_BODIES_MAX (8u * CN_API_BODY_MAX)
 #define CN_API_PATH_MAX 2048u
 
 typedef struct cn_request {
@@ -18,7 +21,8 @@ typedef struct cn_request {
     bool path_too_long;
     const char *method;
     uint8_t *body;
-    size_t body_len, body_cap;
+    size_t body_len, body_cap, body_dropped;
+    atomic_size_t *bodies; /* bytes that all requests hold */
     bool body_too_large, out_of_memory;
     char argument[CN_API_PATH_MAX]; /* the decoded {…} part of the route's path */
     unsigned http_status;           /* 0 until answered */

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #define WAIT_FINAL_MS 30000u
 #define MAX_STATEMENTS 1000u
@@ -23,9 +24,35 @@ static void submission_free(submission *s)
     free(s->decoded);
 }
 
+/* A JSON value of two bytes costs the parser a hundred: what is no flat list of strings is refused before it is parsed.
+ * Everything else about the syntax is left to the parser. */
+static cn_status check_flat(const cn_request *r, cn_err *err)
+{
+    size_t commas = 0, opened = 0;
+    bool in_string = false;
+    for (size_t i = 0; i < r->body_len; i++) {
+        uint8_t c = r->body[i];
+        if (in_string && c == '\\')
+            i++;
+        else if (c == '"')
+            in_string = !in_string;
+        else if (!in_string && (c == '{' || (c == '[' && opened++ > 0)))
+            return cn_fail(err, CN_INVALID, "body",
+                           "expected one JSON array of base64 strings; at byte %zu another array or an object begins",
+                           i);
+        else if (!in_string && c == ',' && ++commas >= MAX_STATEMENTS)
+            return cn_fail(err, CN_TOO_LARGE, "body", "more than %u statements; submit them in several requests",
+                           MAX_STATEMENTS);
+    }
+    return CN_OK;
+}
+
 static cn_status read_base64_array(const cn_request *r, submission *s, cn_err *err)
 {
     json_error_t where;
+    cn_status flat = check_flat(r, err);
+    if (flat != CN_OK)
+        return flat;
     json_t *array = json_loadb((const char *)r->body, r->body_len, JSON_REJECT_DUPLICATES, &where);
     if (!array)
         return cn_fail(err, CN_INVALID, "body", "not JSON, at line %d column %d: %s", where.line, where.column,
@@ -63,15 +90,30 @@ done:
     return st;
 }
 
-static cn_status read_submission(const cn_request *r, submission *s, cn_err *err)
+typedef enum media { MEDIA_OTHER, MEDIA_PROTOBUF, MEDIA_JSON } media;
+
+/* RFC 9110 section 8.3.1: the names ignore case; parameters follow a semicolon and change nothing here. */
+static bool is_type(const char *type, const char *wanted)
+{
+    size_t n = strlen(wanted);
+    return strncasecmp(type, wanted, n) == 0 && (type[n] == '\0' || type[n + strspn(type + n, " \t")] == ';');
+}
+
+static media media_of(const cn_request *r)
 {
     const char *type = MHD_lookup_connection_value(r->connection, MHD_HEADER_KIND, MHD_HTTP_HEADER_CONTENT_TYPE);
+    if (type && is_type(type, "application/json"))
+        return MEDIA_JSON;
+    bool protobuf = type && (is_type(type, "application/x-protobuf") || is_type(type, "application/protobuf"));
+    return protobuf ? MEDIA_PROTOBUF : MEDIA_OTHER;
+}
+
+static cn_status read_submission(const cn_request *r, media type, submission *s, cn_err *err)
+{
     if (r->body_len == 0)
         return cn_fail(err, CN_INVALID, "body", "the body is empty; send a SignedStatement");
-    if (type && strncmp(type, "application/json", 16) == 0)
+    if (type == MEDIA_JSON)
         return read_base64_array(r, s, err);
-    if (!type || (strncmp(type, "application/x-protobuf", 22) != 0 && strncmp(type, "application/protobuf", 20) != 0))
-        return cn_fail(err, CN_INVALID, "Content-Type", "expected application/x-protobuf or application/json");
     s->statement = calloc(1, sizeof *s->statement);
     if (!s->statement)
         return cn_fail(err, CN_NO_MEMORY, "body", "out of memory");
@@ -141,8 +183,14 @@ void cn_api_post_statements(cn_request *r)
         cn_reply_error(r, &err);
         return;
     }
+    media type = media_of(r);
+    if (type == MEDIA_OTHER) {
+        cn_fail(&err, CN_INVALID, "Content-Type", "expected application/x-protobuf or application/json");
+        cn_reply_problem(r, MHD_HTTP_UNSUPPORTED_MEDIA_TYPE, &err);
+        return;
+    }
     submission s = {0};
-    if (read_submission(r, &s, &err) == CN_OK)
+    if (read_submission(r, type, &s, &err) == CN_OK)
         submit(r, &s, wait ? WAIT_FINAL_MS : 0);
     else
         cn_reply_error(r, &err);
