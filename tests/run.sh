@@ -1,15 +1,18 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds Carnet twice and runs every test through ctest. On a fresh Debian 12 as root it needs
-# nothing else; without root it needs the packages of `deploy/packages.sh list build test docker` to be there.
+# Installs what is missing, builds Carnet three times and runs every test through ctest. On a fresh Debian 12 as root it
+# needs nothing else; without root it needs the packages of `deploy/packages.sh list build test docker` to be there.
 #
 #   plain      RelWithDebInfo, warnings as errors: all tests, the repository check, processes and containers included
 #   sanitized  the same with ASan and UBSan: the unit tests and a shorter simulation
+#   fuzz       clang's libFuzzer with both sanitizers: each fuzz target for a second, and its planted bug
 #
-# The last line is `N passed, N failed`, summed over both. Environment:
-#   CARNET_BUILD_DIR     where the two trees go                       (default: build/ in the repository)
+# The last line is `N passed, N failed`, summed over all. Environment:
+#   CARNET_BUILD_DIR     where the trees go                           (default: build/ in the repository)
 #   CARNET_JOBS          compilers and unit tests at once             (default: the number of processors)
 #   CARNET_SEEDS         seeds of the simulation, plain tree          (default: 5000)
 #   CARNET_SKIP_SANITIZE=1  leave the sanitized tree out
+#   CARNET_SKIP_FUZZ=1      leave the fuzz tree out
+#   CARNET_FUZZ_SECONDS     seconds for each fuzz target              (default: 1)
 #   CARNET_SKIP_DOCKER=1    leave the container test out (it is then counted as skipped)
 #   CARNET_SKIP_INSTALL=1   do not look at the installed packages
 #   CARNET_KILL_SECONDS, CARNET_SOAK_SECONDS, CARNET_SOAK_RATE   longer runs of the network scripts (20, 45, 100 a second)
@@ -48,7 +51,7 @@ install_packages() {
     fi
 }
 
-# build_tree NAME CMAKE-OPTION...
+# build_tree NAME CMAKE-OPTION...; the environment's build_target is what is built (default: all)
 build_tree() {
     local tree=$build/$1
     shift
@@ -57,7 +60,7 @@ build_tree() {
         tail -n 30 "$tree/configure.log" >&2
         die "cmake could not configure $tree."
     fi
-    if ! cmake --build "$tree" -j "$jobs" >"$tree/build.log" 2>&1; then
+    if ! cmake --build "$tree" -j "$jobs" --target "${build_target:-all}" >"$tree/build.log" 2>&1; then
         grep -E -A12 'error|warning|FAILED|undefined reference' "$tree/build.log" | head -n 60 >&2 || true
         die "$tree does not build; the whole log is $tree/build.log."
     fi
@@ -105,6 +108,12 @@ if [ "${CARNET_SKIP_SANITIZE:-0}" != 1 ]; then
     export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:strict_string_checks=1}
     export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
     run_tree sanitized -L '^(unit|simulation)$'
+fi
+if [ "${CARNET_SKIP_FUZZ:-0}" != 1 ]; then
+    step "build, fuzz"
+    build_target=fuzz build_tree fuzz -DCMAKE_BUILD_TYPE=RelWithDebInfo -DCARNET_FUZZ=ON -DCMAKE_C_COMPILER=clang
+    step "tests, fuzz"
+    run_tree fuzz -L '^fuzz$'
 fi
 
 printf '\n%d s in all\n' "$SECONDS"
