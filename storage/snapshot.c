@@ -498,3 +498,51 @@ cn_status cn_snapshot_side(cn_snapshot *s, const cn_digest *key, cn_span *ret, c
 {
     return get(s, T_SIDE, key->b, CN_DIGEST_LEN, ret, err);
 }
+
+cn_status cn_snapshot_states(cn_snapshot *s, cn_state_type type, const cn_state_key *after,
+                             bool (*row)(void *ctx, const cn_state_key *key, cn_span value), void *ctx, cn_err *err)
+{
+    MDB_cursor *cursor = NULL;
+    cn_state_key from = {{(uint8_t)type}};
+    if (after)
+        from = *after;
+    MDB_val k = cn_val(from.b, CN_STATE_KEY_LEN), v;
+    int rc = mdb_cursor_open(s->txn, s->store->t.dbi[T_MAP_LEAVES], &cursor);
+    if (rc != 0)
+        return cn_lmdb_error(rc, "map_leaf", err);
+    rc = mdb_cursor_get(cursor, &k, &v, MDB_SET_RANGE);
+    if (rc == 0 && after && memcmp(k.mv_data, after->b, CN_STATE_KEY_LEN) == 0)
+        rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+    while (rc == 0 && k.mv_size == CN_STATE_KEY_LEN && *(const uint8_t *)k.mv_data == (uint8_t)type) {
+        cn_state_key key;
+        memcpy(key.b, k.mv_data, CN_STATE_KEY_LEN);
+        if (!row(ctx, &key, CN_SPAN(v.mv_data, v.mv_size)))
+            break;
+        rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+    }
+    mdb_cursor_close(cursor);
+    return rc == 0 || rc == MDB_NOTFOUND ? CN_OK : cn_lmdb_error(rc, "map_leaf", err);
+}
+
+cn_status cn_snapshot_newest_checkpoint(cn_snapshot *s, cn_header **ret_headers, size_t *ret_count,
+                                        cn_span *ret_certificate, cn_err *err)
+{
+    cn_tip tip;
+    cn_header *headers = NULL;
+    size_t count = 0;
+    cn_status st = cn_snapshot_tip(s, &tip, err), found = CN_NOT_FOUND;
+    for (uint64_t h = tip.checkpoint; st == CN_OK && h <= tip.height && found == CN_NOT_FOUND; h++) {
+        headers = realloc(headers, (count + 1) * sizeof *headers);
+        CN_ASSERT(headers);
+        st = cn_snapshot_header(s, h, &headers[count++], err);
+        found = cn_snapshot_certificate(s, h, ret_certificate, err);
+    }
+    st = st == CN_OK ? found : st;
+    if (st == CN_OK) {
+        *ret_headers = headers;
+        *ret_count = count;
+    } else {
+        free(headers);
+    }
+    return st;
+}

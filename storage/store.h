@@ -105,6 +105,10 @@ cn_status cn_snapshot_genesis(cn_snapshot *s, cn_span *ret_bytes,
 cn_status cn_snapshot_header(cn_snapshot *s, uint64_t height, cn_header *ret, cn_err *err);
 cn_status cn_snapshot_certificate(cn_snapshot *s, uint64_t height, cn_span *ret,
                                   cn_err *err); /* CN_NOT_FOUND: none of its own */
+/* The newest checkpoint and what proves it final: the headers from it up to the first one with a finalization of its
+ * own. *ret_headers is freed by the caller. */
+cn_status cn_snapshot_newest_checkpoint(cn_snapshot *s, cn_header **ret_headers, size_t *ret_count,
+                                        cn_span *ret_certificate, cn_err *err);
 cn_status cn_snapshot_block_statements(cn_snapshot *s, uint64_t height, uint64_t *ret_first_log_index,
                                        uint32_t *ret_count, cn_err *err);
 cn_status cn_snapshot_height_of_digest(cn_snapshot *s, const cn_digest *block, uint64_t *ret_height, cn_err *err);
@@ -148,6 +152,9 @@ cn_status cn_snapshot_prove(cn_snapshot *s, const cn_state_key *key, cn_ics23_ex
                             cn_err *err); /* CN_NOT_FOUND */
 cn_status cn_snapshot_prove_absent(cn_snapshot *s, const cn_state_key *key, cn_ics23_absence *ret,
                                    cn_err *err); /* CN_CONFLICT when present */
+/* The rows of one type in key order, after `after` (NULL: from the first), until `row` returns false. */
+cn_status cn_snapshot_states(cn_snapshot *s, cn_state_type type, const cn_state_key *after,
+                             bool (*row)(void *ctx, const cn_state_key *key, cn_span value), void *ctx, cn_err *err);
 cn_status cn_snapshot_side(cn_snapshot *s, const cn_digest *key, cn_span *ret, cn_err *err);
 
 /* ---- fsck: re-hashes bodies, items against items_root, both trees, every subject tree, indexes both ways ---- */

@@ -187,17 +187,7 @@ static cn_status add_checkpoint(audit *a, cn_err *err)
     cn_header *headers = NULL;
     size_t count = 0;
     cn_span certificate = {0};
-    cn_status st = CN_NOT_FOUND;
-    for (uint64_t h = a->tip.checkpoint; h <= a->tip.height && st == CN_NOT_FOUND; h++) {
-        headers = realloc(headers, (count + 1) * sizeof *headers);
-        CN_ASSERT(headers);
-        cn_status read = cn_snapshot_header(a->snap, h, &headers[count++], err);
-        if (read != CN_OK) {
-            free(headers);
-            return read;
-        }
-        st = cn_snapshot_certificate(a->snap, h, &certificate, err);
-    }
+    cn_status st = cn_snapshot_newest_checkpoint(a->snap, &headers, &count, &certificate, err);
     if (st == CN_OK)
         cn_dossier_add_checkpoint(a->w, headers, count, certificate);
     free(headers);

@@ -3,6 +3,7 @@
  *   start.c    opening and closing      loop.c     the consensus thread: tasks, actions of the core
  *   bodies.c   blocks that are not final, with their statements; executing and building
  *   sync.c     serving and taking final blocks      admit.c  from bytes to the pool: workers, waiters
+ *   peers.c    who is linked with which key         way.c    how a node finds peers whose keys were rotated
  *   report.c   status, why, metrics
  * All fields below "the consensus thread" belong to it alone; others reach it by tasks on the queue. */
 #ifndef CARNET_NODE_DAEMON_INTERNAL_H
@@ -33,6 +34,8 @@ typedef enum cn_wire_type {
     CN_WIRE_BLOCK = 6,         /* header | u32 count | record digests */
     CN_WIRE_SYNC_REQUEST = 7,  /* u64 height: final blocks above it, please */
     CN_WIRE_SYNC_BLOCKS = 8,   /* u32 count | (header | u32 count | (u32 length | SignedStatement)*)* | finalization */
+    CN_WIRE_WAY_REQUEST = 9,   /* "this side does not know your key" */
+    CN_WIRE_WAY = 10,          /* proof of the validators' channel keys (way.c) */
 } cn_wire_type;
 
 /* ---- admission: one group of statements on its way into the pool ---- */
@@ -108,6 +111,13 @@ typedef struct cn_known_key {
     UT_hash_handle hh;
 } cn_known_key;
 
+typedef struct cn_peer_slot {
+    cn_peer_address where;
+    bool set;
+    uint64_t learned_height; /* of the checkpoint that proved learned_key; 0: none */
+    uint8_t learned_key[32];
+} cn_peer_slot;
+
 #define MAX_REFUSALS 1024
 #define CN_FIRST_EPOCH 1u /* voting starts in it (R11) */
 
@@ -134,6 +144,7 @@ struct cn_node {
     pthread_cond_t final_moved;
     uint64_t final_log_size, checkpoint_log_size;
     atomic_ullong statements_final, blocks_final, bad_peer_bytes, refused_statements;
+    atomic_ullong way_served_ms;
 
     /* the consensus thread */
     cn_ledger *ledger;
@@ -147,6 +158,7 @@ struct cn_node {
     size_t pending_count;  /* statements in the pool when the core was last told */
     uint64_t offered_view; /* R7: pending statements are offered again to each new leader */
     unsigned sync_peer, fetch_peer;
+    cn_peer_slot peer[CN_LINK_SLOTS];
     bool sync_wanted, in_events;
     struct cn_local_event *events, *events_tail;
 };
@@ -182,6 +194,22 @@ void cn_bodies_mark(cn_node *node); /* R7: statements of a block that failed wai
 void cn_bodies_free(cn_node *node);
 bool cn_verify_statements(cn_node *node, const cn_ledger_block *parent, cn_stmt *const *stmts, size_t count,
                           cn_err *err);
+
+/* start.c */
+cn_status cn_read_key(const cn_node *node, const char *file, const char *purpose, cn_key_file *ret, cn_err *err);
+
+/* peers.c */
+cn_status cn_peers_open(cn_node *node, cn_err *err);
+void cn_queue_message(cn_node *node, unsigned slot, uint8_t type, const uint8_t *payload, size_t n);
+void cn_peers_refresh(cn_node *node); /* channel keys, as the tip names them */
+void cn_peers_note_final(cn_node *node, const cn_ledger_block *block);
+/* A checkpoint above this ledger proves that the member has this channel key. */
+void cn_peers_learn(cn_node *node, const cn_digest *member, const uint8_t key[32], uint64_t height);
+
+/* way.c */
+bool cn_way_serve(cn_node *node, cn_buf *out); /* from any thread; false: too often */
+bool cn_way_on_stranger(void *ctx, uint8_t type, const uint8_t *payload, size_t n, uint8_t *ret_type, cn_buf *reply);
+void cn_way_take(cn_node *node, const uint8_t *p, size_t n);
 
 /* sync.c */
 void cn_sync_ask(cn_node *node, bool now);

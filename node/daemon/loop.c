@@ -158,6 +158,7 @@ void cn_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count)
     for (size_t i = 0; i < count; i++) {
         cn_mempool_final(node->pool, node->ledger, blocks[i]);
         cn_admit_final(node, blocks[i]);
+        cn_peers_note_final(node, blocks[i]);
         atomic_fetch_add(&node->statements_final, cn_ledger_block_count(blocks[i]));
     }
     atomic_fetch_add(&node->blocks_final, count);
@@ -307,6 +308,9 @@ static void on_message(cn_node *node, const cn_message_task *m)
         break;
     case CN_WIRE_SYNC_BLOCKS:
         cn_sync_on_blocks(node, m->peer, m->bytes, m->n);
+        break;
+    case CN_WIRE_WAY:
+        cn_way_take(node, m->bytes, m->n);
         break;
     default:
         atomic_fetch_add(&node->bad_peer_bytes, 1);

@@ -28,11 +28,11 @@ static cn_status read_file(const char *path, size_t max, cn_buf *out, cn_err *er
     return out->fault ? cn_fail(err, CN_TOO_LARGE, path, "is larger than %zu bytes", max) : CN_OK;
 }
 
-static cn_status read_key(const cn_node *node, const char *purpose, cn_key_file *ret, cn_err *err)
+cn_status cn_read_key(const cn_node *node, const char *name, const char *purpose, cn_key_file *ret, cn_err *err)
 {
     char path[CN_CONFIG_TEXT_MAX + 32], text[CN_KEY_FILE_MAX + 1];
     size_t n = 0;
-    snprintf(path, sizeof path, "%s/%s.key", node->config.keys_dir, purpose);
+    snprintf(path, sizeof path, "%s/%s.key", node->config.keys_dir, name);
     cn_status st = cn_config_read_secret(path, text, sizeof text, &n, err);
     if (st == CN_OK)
         st = cn_key_file_parse(text, n, ret, err);
@@ -68,7 +68,7 @@ static cn_status load_keys(cn_node *node, cn_err *err)
 {
     cn_key_file file;
     const cn_set_row *row = &node->genesis.set.row[node->self];
-    cn_status st = read_key(node, "vote", &file, err);
+    cn_status st = cn_read_key(node, "vote", "vote", &file, err);
     if (st == CN_OK && (file.is_x25519 || memcmp(file.key.public_key.b, row->vote_key, 33) != 0))
         st = cn_fail(err, CN_CONFLICT, "keys.dir", "vote.key is not the vote key that genesis names for %s",
                      node->config.name);
@@ -76,13 +76,7 @@ static cn_status load_keys(cn_node *node, cn_err *err)
         return st;
     node->vote_key = file.key;
     cn_key_file_wipe(&file);
-    st = read_key(node, "channel", &file, err);
-    if (st == CN_OK && !file.is_x25519)
-        st = cn_fail(err, CN_INVALID, "keys.dir", "channel.key is not an X25519 key");
-    if (st == CN_OK)
-        memcpy(node->channel_secret, file.x25519_secret, 32);
-    cn_key_file_wipe(&file);
-    return st;
+    return CN_OK;
 }
 
 /* ---- the ledger ---- */
@@ -209,90 +203,6 @@ static cn_status open_core(cn_node *node, cn_err *err)
     return st;
 }
 
-/* ---- links ---- */
-
-static void on_message(void *ctx, unsigned peer, uint8_t type, const uint8_t *payload, size_t n)
-{
-    cn_node *node = ctx;
-    if (type == CN_WIRE_STATEMENT) { /* decoded on the link's thread, verified by a worker */
-        if (!cn_admit_from_peer(node, peer, payload, n))
-            atomic_fetch_add(&node->bad_peer_bytes, 1);
-        return;
-    }
-    cn_message_task *m = malloc(sizeof *m + n);
-    if (!m)
-        return;
-    *m = (cn_message_task){.task = {.kind = TASK_MESSAGE, .bytes = sizeof *m + n}, .peer = peer, .type = type, .n = n};
-    if (n)
-        memcpy(m->bytes, payload, n);
-    if (!cn_queue_push(node->queue, &m->task))
-        free(m); /* counted by the queue; the protocol sends again */
-}
-
-static void on_change(void *ctx, unsigned peer, bool up)
-{
-    cn_node *node = ctx;
-    cn_message_task *m = calloc(1, sizeof *m);
-    if (!m)
-        return;
-    m->task = (cn_task){.kind = TASK_LINK, .bytes = sizeof *m};
-    m->peer = peer;
-    m->up = up;
-    if (!cn_queue_push_always(node->queue, &m->task))
-        free(m);
-}
-
-/* "name=host:port,name=host:port" */
-static cn_status parse_peers(const cn_node *node, cn_peer_address *peers, cn_err *err)
-{
-    char list[CN_CONFIG_TEXT_MAX], *save = NULL;
-    memcpy(list, node->config.peers, sizeof list);
-    for (char *one = strtok_r(list, ", ", &save); one; one = strtok_r(NULL, ", ", &save)) {
-        char *equals = strchr(one, '=');
-        if (!equals || !strchr(equals, ':') || strlen(equals + 1) >= sizeof peers->address)
-            return cn_fail(err, CN_INVALID, "peer.addresses", "\"%.60s\" is not name=host:port", one);
-        *equals = '\0';
-        unsigned i = 0;
-        while (i < node->genesis.set.n && strcmp(peers[i].name, one) != 0)
-            i++;
-        if (i == node->genesis.set.n)
-            return cn_fail(err, CN_INVALID, "peer.addresses", "%.60s is not a validator of this network", one);
-        if (i != node->self)
-            memcpy(peers[i].address, equals + 1, strlen(equals + 1) + 1);
-    }
-    return CN_OK;
-}
-
-static cn_status open_links(cn_node *node, cn_err *err)
-{
-    cn_peer_address *peers = calloc(node->genesis.set.n, sizeof *peers);
-    CN_ASSERT(peers);
-    for (unsigned i = 0; i < node->genesis.set.n; i++) {
-        snprintf(peers[i].name, sizeof peers[i].name, "%s", cn_validator_name(node, i));
-        for (size_t k = 0; k < node->genesis.member_count; k++)
-            if (strcmp(node->genesis.member[k].name, peers[i].name) == 0)
-                memcpy(peers[i].channel_key, node->genesis.member[k].channel_key, 32);
-        /* a channel key that was replaced on the ledger counts from the next start */
-        cn_state_member member;
-        if (cn_ledger_member(node->ledger, NULL, &node->genesis.set.row[i].member, &member))
-            memcpy(peers[i].channel_key, member.channel_key, 32);
-    }
-    cn_status st = parse_peers(node, peers, err);
-    cn_links_options options = {.network = node->genesis.network,
-                                .listen = node->config.peer_listen,
-                                .peer_count = node->genesis.set.n,
-                                .peer = peers,
-                                .queue_bytes = node->config.peer_queue_bytes,
-                                .ctx = node,
-                                .on_message = on_message,
-                                .on_change = on_change};
-    memcpy(options.channel_secret, node->channel_secret, 32);
-    if (st == CN_OK)
-        st = cn_links_start(&options, &node->links, err);
-    free(peers);
-    return st;
-}
-
 static cn_status open_api(cn_node *node, cn_err *err)
 {
     cn_api_backend backend = {.ctx = node,
@@ -367,7 +277,7 @@ cn_status cn_node_start(const cn_config *config, cn_node **ret, cn_err *err)
         st = open_core(node, err);
     if (st == CN_OK) {
         note_start(node);
-        st = open_links(node, err);
+        st = cn_peers_open(node, err);
     }
     if (st == CN_OK)
         st = start_threads(node, err);

@@ -235,23 +235,50 @@ static int register_member(const cli_args *args)
     return status;
 }
 
+/* The X25519 key of the peer channel; the node takes it from channel.next.key when the ledger names it. */
+static int change_channel_key(const cli_args *args)
+{
+    cli_signer s;
+    cn_err err = {0};
+    cn_key_file file;
+    cn_registry_change change;
+    const char *key = cli_value(args, "--key"), *new_key = cli_value(args, "--new-key");
+    if (!key || !new_key)
+        return cli_say(EXIT_USE, "member channel-key needs --key and --new-key; see --help");
+    memset(&change, 0, sizeof change);
+    change.op = CN_REG_CHANNEL_KEY;
+    cn_status st = cli_read_key(new_key, &file, &err);
+    if (st == CN_OK && !file.is_x25519)
+        st = cn_fail(&err, CN_INVALID, new_key, "is not a channel key; make one with carnet keygen --purpose channel");
+    if (st != CN_OK)
+        return cli_complain(EXIT_USE, &err);
+    memcpy(change.channel_key, file.x25519_public, 32);
+    cn_key_file_wipe(&file);
+    int status = cli_signer_open(cli_value(args, "--api"), key, &s, &err) == CN_OK ? send_change(&s, &change, args)
+                                                                                  : cli_complain(EXIT_USE, &err);
+    cli_signer_close(&s);
+    return status;
+}
+
 int cmd_member(int argc, char **argv)
 {
     cli_option options[] = {{"--api", false, true, "URL of a node", NULL},
-                            {"--key", false, false, "register: capture key file of a registrar", NULL},
+                            {"--key", false, false, "capture key file: of a registrar, or of the member whose channel key changes", NULL},
                             {"--name", false, false, "register: name of the new member", NULL},
                             {"--country", false, false, "register: two letters", NULL},
                             {"--roles", false, false, "register: e.g. forwarder,insurer", NULL},
-                            {"--new-key", false, false, "register: the new member's capture key file", NULL},
+                            {"--new-key", false, false, "register: the new member's capture key file; channel-key: the channel key file", NULL},
                             {"--json", true, false, "print JSON", NULL},
                             {0}};
     cli_args args;
     int status;
-    if (!cli_parse(argc, argv, "member list|register --api URL ...", options, &args, &status))
+    if (!cli_parse(argc, argv, "member list|register|channel-key --api URL ...", options, &args, &status))
         return status;
     if (args.count == 1 && strcmp(args.positional[0], "list") == 0)
         return list_members(&args);
     if (args.count == 1 && strcmp(args.positional[0], "register") == 0)
         return register_member(&args);
-    return cli_say(EXIT_USE, "use: carnet member list|register --api URL; see --help");
+    if (args.count == 1 && strcmp(args.positional[0], "channel-key") == 0)
+        return change_channel_key(&args);
+    return cli_say(EXIT_USE, "use: carnet member list|register|channel-key --api URL; see --help");
 }

@@ -57,8 +57,6 @@ static void start(side *s, unsigned self, const uint16_t port[2], bool known, un
     cn_peer_address peers[2];
     cn_links_options o = {.network = {{(uint8_t)network}},
                           .listen = "127.0.0.1:0",
-                          .peer_count = 2,
-                          .peer = peers,
                           .queue_bytes = 8u << 20,
                           .ctx = s,
                           .on_message = on_message,
@@ -79,6 +77,8 @@ static void start(side *s, unsigned self, const uint16_t port[2], bool known, un
     o.listen = listen;
     cn_err err = {0};
     cr_assert_eq(cn_links_start(&o, &s->links, &err), CN_OK, "%s", err.text);
+    peers[1 - self].dials = self == 0;
+    cn_links_set_peer(s->links, 1 - self, &peers[1 - self]);
 }
 
 static uint16_t free_port(void)
@@ -198,4 +198,116 @@ Test(links, what_is_down_takes_no_messages)
     cn_links_info(a.links, 1, &info);
     cr_expect_eq(info.dropped, 1u);
     cn_links_stop(a.links);
+}
+
+/* ---- keys that change while links run ---- */
+
+static atomic_uint greeted, answered;
+
+static bool on_stranger(void *ctx, uint8_t type, const uint8_t *payload, size_t n, uint8_t *ret_type, cn_buf *reply)
+{
+    (void)ctx;
+    (void)payload;
+    (void)ret_type;
+    (void)reply;
+    if (type == 8 && n == 3)
+        atomic_fetch_add(&answered, 1);
+    return type != 8;
+}
+
+static void answer_greeting(void *ctx, unsigned slot, uint8_t type, const uint8_t *payload, size_t n)
+{
+    side *s = ctx;
+    (void)payload;
+    if (type == 9 && n == 0) {
+        atomic_fetch_add(&greeted, 1);
+        cn_links_send(s->links, slot, 8, "way", 3, true);
+    } else {
+        on_message(ctx, slot, type, payload, n);
+    }
+}
+
+static void open_side(side *s, unsigned self, const uint16_t port[2], uint8_t key_of_self, uint8_t key_of_peer)
+{
+    char listen[32];
+    cn_links_options o = {.network = {{1}},
+                          .queue_bytes = 8u << 20,
+                          .ctx = s,
+                          .on_message = answer_greeting,
+                          .on_change = on_change,
+                          .on_stranger = on_stranger,
+                          .greeting = 9};
+    uint8_t secret[32];
+    cn_peer_address peer = {.name = "peer", .dials = self == 0};
+    snprintf(listen, sizeof listen, "127.0.0.1:%u", port[self]);
+    snprintf(peer.address, sizeof peer.address, "127.0.0.1:%u", port[1 - self]);
+    o.listen = listen;
+    secret_of(key_of_self, o.channel_secret);
+    secret_of(key_of_peer, secret);
+    cn_x25519_public(secret, peer.channel_key);
+    cn_err err = {0};
+    cr_assert_eq(cn_links_start(&o, &s->links, &err), CN_OK, "%s", err.text);
+    cn_links_set_peer(s->links, 1 - self, &peer);
+}
+
+static void name_key(side *s, unsigned self, const uint16_t port[2], uint8_t key)
+{
+    uint8_t secret[32];
+    cn_peer_address peer = {.name = "peer", .dials = self == 0};
+    snprintf(peer.address, sizeof peer.address, "127.0.0.1:%u", port[1 - self]);
+    secret_of(key, secret);
+    cn_x25519_public(secret, peer.channel_key);
+    cn_links_set_peer(s->links, 1 - self, &peer);
+}
+
+/* The peer was rotated while this side slept; on the dialling and on the listening side. */
+static void sleeper(unsigned who)
+{
+    static side a, b;
+    side *asleep = who == 0 ? &a : &b, *rotated = who == 0 ? &b : &a;
+    uint16_t port[2] = {free_port(), free_port()};
+    open_side(&a, 0, port, 10, who == 0 ? 11 : 21); /* side 1 has key 21 where side 0 expects 11, or the other way */
+    open_side(&b, 1, port, 21, who == 0 ? 10 : 12);
+    for (int i = 0; i < 1000 && atomic_load(&answered) == 0; i++)
+        pause_ms(10);
+    cr_expect(atomic_load(&answered) > 0, "the sleeper got no proof");
+    cr_expect(atomic_load(&greeted) > 0);
+    cr_expect_not(atomic_load(&asleep->up), "a stranger's connection is not a link");
+    name_key(asleep, who, port, who == 0 ? 21 : 10);
+    for (int i = 0; i < 1500 && !(atomic_load(&asleep->up) && atomic_load(&rotated->up)); i++)
+        pause_ms(10);
+    cr_expect(atomic_load(&asleep->up), "linked with the key that was learned");
+    cn_links_stop(a.links);
+    cn_links_stop(b.links);
+}
+
+Test(links, a_dialler_that_slept_through_a_rotation_is_told, .timeout = 60)
+{
+    sleeper(0);
+}
+
+Test(links, a_listener_that_slept_through_a_rotation_is_told, .timeout = 60)
+{
+    sleeper(1);
+}
+
+Test(links, a_rotated_key_counts_without_a_restart, .timeout = 60)
+{
+    static side a, b;
+    uint16_t port[2] = {free_port(), free_port()};
+    uint8_t secret[32];
+    open_side(&a, 0, port, 10, 11);
+    open_side(&b, 1, port, 11, 10);
+    cr_assert(eventually(&a.up, true) && eventually(&b.up, true));
+    name_key(&a, 0, port, 12); /* the ledger names another key for b, which still has the old one */
+    cr_expect(eventually(&b.up, false));
+    secret_of(12, secret);
+    cn_links_set_secret(b.links, secret);
+    cr_expect(eventually(&a.up, true) && eventually(&b.up, true));
+    cn_links_set_peer(a.links, 1, NULL);
+    cr_expect(eventually(&a.up, false));
+    pause_ms(700);
+    cr_expect_not(atomic_load(&a.up), "an empty slot is not linked");
+    cn_links_stop(a.links);
+    cn_links_stop(b.links);
 }
