@@ -45,10 +45,10 @@ typedef struct cn_api_backend {
     /* Pending or recently refused on this node; CN_PHASE_UNKNOWN otherwise. Final ones are found in the store. */
     cn_statement_phase (*phase)(void *ctx, const cn_digest *id, cn_err *ret_reason);
     cn_status (*key_head)(void *ctx, const cn_digest *key_id, cn_api_key_head *ret);
-    json_t *(*status)(void *ctx);             /* new reference */
-    json_t *(*why)(void *ctx);                /* new reference */
-    json_t *(*members)(void *ctx);            /* new reference: array of members with their keys */
-    bool (*ready)(void *ctx, json_t *checks); /* fills {"name": "ok" or a reason} */
+    json_t *(*status)(void *ctx);                             /* new reference */
+    json_t *(*why)(void *ctx);                                /* new reference */
+    bool (*is_validator)(void *ctx, const cn_digest *member); /* of the set in force */
+    bool (*ready)(void *ctx, json_t *checks);                 /* fills {"name": "ok" or a reason} */
     /* Waits until the newest checkpoint covers every statement that is final now; false after wait_ms. */
     bool (*wait_checkpoint)(void *ctx, uint64_t wait_ms);
     void (*metrics)(void *ctx, char **ret_text, size_t *ret_len); /* Prometheus text; freed by the API */

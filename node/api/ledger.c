@@ -1,4 +1,4 @@
-/* Blocks, headers, checkpoints, validators, members, keys, genesis. */
+/* Blocks, headers, checkpoints, validators, genesis. */
 #include "node/api/request.h"
 #include "node/api/view.h"
 #include "proto/quorum.h"
@@ -114,51 +114,6 @@ void cn_api_get_validators(cn_request *r)
                              json_object_get(status, "set"), "validators", json_object_get(status, "validators"));
     cn_reply_json(r, MHD_HTTP_OK, view);
     json_decref(status);
-}
-
-void cn_api_get_members(cn_request *r)
-{
-    cn_reply_json(r, MHD_HTTP_OK, r->backend->members(r->backend->ctx));
-}
-
-static json_t *view_key(const cn_digest *id, const cn_state_device_key *key)
-{
-    static const char *const statuses[] = {"", "active", "revoked", "rotated"};
-    static const char *const purposes[] = {"", "capture", "device", "gateway"};
-    json_t *view =
-        json_pack("{s:o, s:s, s:o, s:s, s:s, s:o}", "id", cn_json_digest(id), "type", cn_key_type_name(key->key.type),
-                  "public", cn_json_hex(key->key.b, cn_public_key_len(key->key.type)), "purpose",
-                  purposes[key->purpose <= 3 ? key->purpose : 0], "status",
-                  statuses[key->status <= 3 ? key->status : 0], "owner", cn_json_digest(&key->owner));
-    json_object_set_new(view, "registered", json_integer((json_int_t)key->registered));
-    json_object_set_new(view, "ended", key->ended ? json_integer((json_int_t)key->ended) : json_null());
-    if (key->status == CN_KEY_REVOKED)
-        json_object_set_new(view, "last_good", json_integer((json_int_t)key->last_good));
-    json_object_set_new(view, "last_sequence", json_integer((json_int_t)key->last_sequence));
-    json_object_set_new(view, "last_id", cn_json_digest(&key->last_id));
-    return view;
-}
-
-void cn_api_get_key(cn_request *r)
-{
-    cn_digest id;
-    cn_err err = {0};
-    cn_api_key_head head = {0};
-    if (!cn_request_digest(r, "key id", &id))
-        return;
-    cn_status st = r->backend->key_head(r->backend->ctx, &id, &head);
-    if (st != CN_OK || !head.known) {
-        if (st == CN_OK)
-            cn_fail(&err, CN_UNKNOWN_KEY, "key", "no member has registered key %s", cn_digest_hex(&id).s);
-        else
-            cn_fail(&err, st, "key", "%s", cn_status_text(st));
-        cn_reply_problem(r, st == CN_OK ? MHD_HTTP_NOT_FOUND : cn_http_status_of(st), &err);
-        return;
-    }
-    json_t *view = view_key(&id, &head.key);
-    json_object_set_new(view, "pending_sequence", json_integer((json_int_t)head.pending_sequence));
-    json_object_set_new(view, "pending_id", cn_json_digest(&head.pending_id));
-    cn_reply_json(r, MHD_HTTP_OK, view);
 }
 
 void cn_api_get_genesis(cn_request *r)

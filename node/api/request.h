@@ -62,6 +62,7 @@ void cn_api_get_latest_header(cn_request *r);
 void cn_api_get_latest_checkpoint(cn_request *r);
 void cn_api_get_validators(cn_request *r);
 void cn_api_get_members(cn_request *r);
+void cn_api_get_devices(cn_request *r);
 void cn_api_get_key(cn_request *r);
 void cn_api_get_genesis(cn_request *r);
 void cn_api_get_status(cn_request *r);
@@ -90,7 +91,10 @@ void cn_api_get_openapi(cn_request *r);
     X("GET", "/v1/headers/latest", "", false, cn_api_get_latest_header, "Newest final header.", "")                    \
     X("GET", "/v1/checkpoints/latest", "", false, cn_api_get_latest_checkpoint, "Newest final checkpoint.", "")        \
     X("GET", "/v1/validators", "", false, cn_api_get_validators, "The validator set in force.", "")                    \
-    X("GET", "/v1/members", "", false, cn_api_get_members, "Members of genesis with roles and keys.", "")              \
+    X("GET", "/v1/members", "", false, cn_api_get_members,                                                             \
+      "Members with roles and capture keys, as of the newest checkpoint.", "")                                         \
+    X("GET", "/v1/devices", "", false, cn_api_get_devices,                                                             \
+      "Keys of devices and gateways, as of the newest checkpoint.", "owner cursor")                                    \
     X("GET", "/v1/keys/", "", true, cn_api_get_key, "A key: owner, status and the head of its chain.", "")             \
     X("GET", "/v1/genesis", "", false, cn_api_get_genesis, "The exact bytes of the genesis file.", "")                 \
     X("GET", "/v1/status", "", false, cn_api_get_status, "What this node is and how far it is.", "")                   \

@@ -14,6 +14,7 @@ json_t *cn_view_statement(const cn_statement *s, bool with_items);
 /* One item: index, format, content (text for JSON formats, base64 otherwise), "type" of the event where readable. */
 json_t *cn_view_item(const cn_statement *s, size_t index);
 json_t *cn_view_header(const cn_header *h, const cn_digest *digest);
+json_t *cn_view_key(const cn_digest *id, const cn_state_device_key *key);
 json_t *cn_view_base64(const void *p, size_t n);
 const char *cn_view_item_format(uint8_t format);
 /* The "type" member of a JSON event, or NULL; *ret_owner is to be released with json_decref. */

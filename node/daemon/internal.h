@@ -111,6 +111,13 @@ typedef struct cn_known_key {
     UT_hash_handle hh;
 } cn_known_key;
 
+typedef struct cn_way_copy { /* what is served to strangers (way.c) */
+    pthread_mutex_t lock;
+    cn_buf bytes;
+    uint64_t made_ms;
+    bool good;
+} cn_way_copy;
+
 typedef struct cn_peer_slot {
     cn_peer_address where;
     bool set;
@@ -144,7 +151,7 @@ struct cn_node {
     pthread_cond_t final_moved;
     uint64_t final_log_size, checkpoint_log_size;
     atomic_ullong statements_final, blocks_final, bad_peer_bytes, refused_statements;
-    atomic_ullong way_served_ms;
+    cn_way_copy way;
 
     /* the consensus thread */
     cn_ledger *ledger;
@@ -207,7 +214,7 @@ void cn_peers_note_final(cn_node *node, const cn_ledger_block *block);
 void cn_peers_learn(cn_node *node, const cn_digest *member, const uint8_t key[32], uint64_t height);
 
 /* way.c */
-bool cn_way_serve(cn_node *node, cn_buf *out); /* from any thread; false: too often */
+bool cn_way_serve(cn_node *node, cn_buf *out); /* from any thread; false: there is none */
 bool cn_way_on_stranger(void *ctx, uint8_t type, const uint8_t *payload, size_t n, uint8_t *ret_type, cn_buf *reply);
 void cn_way_take(cn_node *node, const uint8_t *p, size_t n);
 
@@ -235,7 +242,7 @@ void cn_know_key(cn_node *node, const cn_public_key *key);
 const char *cn_validator_name(const cn_node *node, unsigned index);
 json_t *cn_report_status(void *ctx);
 json_t *cn_report_why(void *ctx);
-json_t *cn_report_members(void *ctx);
+bool cn_report_is_validator(void *ctx, const cn_digest *member);
 bool cn_report_ready(void *ctx, json_t *checks);
 void cn_report_metrics(void *ctx, char **ret_text, size_t *ret_len);
 bool cn_report_wait_checkpoint(void *ctx, uint64_t wait_ms);

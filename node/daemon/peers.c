@@ -1,5 +1,5 @@
-/* Who is linked with which key. Slots are the validators of the set; their channel keys are those of the ledger, or, when
- * a peer proved that the ledger has gone on without this node (way.c), newer ones. */
+/* Who is linked with which key. Slots are the validators of the set; their channel keys are those of the ledger, or,
+ * when a peer proved that the ledger has gone on without this node (way.c), newer ones. */
 #include "node/daemon/internal.h"
 
 #include <stdio.h>
@@ -108,8 +108,9 @@ static cn_status choose_own(cn_node *node, uint8_t ret_secret[32], cn_err *err)
         if (is_named)
             return CN_OK;
     }
-    cn_log(node, "warning", "the ledger names another channel key for %s than %s/channel.key or " NEXT_KEY ".key: peers "
-                            "will refuse this node; see carnet member channel-key",
+    cn_log(node, "warning",
+           "the ledger names another channel key for %s than %s/channel.key or " NEXT_KEY ".key: peers "
+           "will refuse this node; see carnet member channel-key",
            node->config.name, node->config.keys_dir);
     return st;
 }
@@ -152,7 +153,7 @@ void cn_peers_refresh(cn_node *node)
 void cn_peers_learn(cn_node *node, const cn_digest *member, const uint8_t key[32], uint64_t height)
 {
     int i = cn_validator_set_find(&node->genesis.set, member);
-    if (i < 0 || (unsigned)i == node->self || height <= node->peer[i].learned_height)
+    if (i < 0 || (unsigned)i == node->self || height < node->peer[i].learned_height)
         return;
     node->peer[i].learned_height = height;
     memcpy(node->peer[i].learned_key, key, 32);

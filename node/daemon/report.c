@@ -168,28 +168,10 @@ json_t *cn_report_why(void *ctx)
     return why;
 }
 
-json_t *cn_report_members(void *ctx)
+bool cn_report_is_validator(void *ctx, const cn_digest *member)
 {
-    cn_node *node = ctx;
-    static const char *const roles[] = {
-#define ROLE_NAME(name, bit, text) text,
-        CN_ROLES(ROLE_NAME)
-#undef ROLE_NAME
-    };
-    json_t *list = json_array();
-    for (size_t i = 0; i < node->genesis.member_count; i++) {
-        const cn_genesis_member *m = &node->genesis.member[i];
-        json_t *names = json_array();
-        for (size_t k = 0; k < sizeof roles / sizeof roles[0]; k++)
-            if (m->roles >> k & 1)
-                json_array_append_new(names, json_string(roles[k]));
-        cn_digest key = cn_key_id(&m->capture_key);
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s, s:s, s:o, s:b, s:b, s:s}", "name", m->name, "id",
-                                        cn_digest_hex(&m->id).s, "country", m->country, "roles", names, "validator",
-                                        m->validator, "registrar", m->registrar, "capture_key", cn_digest_hex(&key).s));
-    }
-    return list;
+    const cn_node *node = ctx;
+    return cn_validator_set_find(&node->genesis.set, member) >= 0;
 }
 
 /* ---- health ---- */

@@ -212,7 +212,7 @@ static cn_status open_api(cn_node *node, cn_err *err)
                               .key_head = cn_admit_key_head,
                               .status = cn_report_status,
                               .why = cn_report_why,
-                              .members = cn_report_members,
+                              .is_validator = cn_report_is_validator,
                               .ready = cn_report_ready,
                               .wait_checkpoint = cn_report_wait_checkpoint,
                               .metrics = cn_report_metrics,
@@ -242,6 +242,7 @@ static void init_locks(cn_node *node)
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     pthread_rwlock_init(&node->key_lock, NULL);
     pthread_mutex_init(&node->final_lock, NULL);
+    pthread_mutex_init(&node->way.lock, NULL);
     pthread_cond_init(&node->final_moved, &attr);
     pthread_condattr_destroy(&attr);
 }
@@ -353,6 +354,8 @@ void cn_node_free(cn_node *node)
     explicit_bzero(node->channel_secret, sizeof node->channel_secret);
     pthread_rwlock_destroy(&node->key_lock);
     pthread_mutex_destroy(&node->final_lock);
+    pthread_mutex_destroy(&node->way.lock);
+    cn_buf_free(&node->way.bytes);
     pthread_cond_destroy(&node->final_moved);
     free(node);
 }

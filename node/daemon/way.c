@@ -1,20 +1,23 @@
 /* R12, sync-only links: how a node that slept through the rotation of channel keys finds its way.
  *
- * A way proves what channel keys the validators have: a final checkpoint, the headers up to one with a finalization, that
- * finalization, and for each validator its row of the state map with an ICS-23 proof. It names nothing about shipments,
- * so anyone may have it; what it proves does not depend on who sent it. Only one that is newer than this node's ledger
- * counts, so a replayed one changes nothing.
+ * A way proves what channel keys the validators have: the headers from the newest final checkpoint to the tip, the
+ * tip's finalization, for each validator its row of the state map with an ICS-23 proof by the checkpoint, and the
+ * statements that changed a channel key since, with inclusion paths to the tip's log root (without them, a network that
+ * needs the sleeper for its next checkpoint would wait for ever). It names nothing about shipments, so anyone may have
+ * it; what it proves does not depend on who sent it. Only what is newer than this node's ledger counts, so a replayed
+ * one changes nothing.
  *
  * version u8 1 | header count u32 | headers 229 each, the checkpoint first | finalization of the last |
- * row count u8 | (member id 32 | length u32 | ICS-23 existence proof)* */
+ * row count u8 | (member id 32 | length u32 | ICS-23 existence proof)* |
+ * statement count u16 | (log index u64 | length u32 | record | path length u8 | path 32 each)* */
 #include "node/daemon/internal.h"
-
 
 #include <stdlib.h>
 #include <string.h>
 
 #define VERSION 1u
-#define SERVE_EVERY_MS 100u
+#define RENEW_MS 500u
+#define MAX_STATEMENTS 64u
 #define MAX_HEADERS 1024u
 
 /* ---- serving, on link threads ---- */
@@ -40,37 +43,100 @@ static cn_status put_members(cn_node *node, cn_snapshot *snap, cn_buf *out, cn_e
     return st;
 }
 
+static bool changes_channel_key(const cn_body *body)
+{
+    return body->kind == CN_PAYLOAD_REGISTRY && body->registry.op == CN_REG_CHANNEL_KEY;
+}
+
+static cn_status put_statement(cn_snapshot *snap, uint64_t index, uint64_t size, cn_buf *out, unsigned *count,
+                               cn_err *err)
+{
+    cn_stored_statement stored;
+    cn_statement *s = NULL;
+    cn_digest path[CN_PROOF_MAX];
+    size_t len = 0;
+    cn_status st = cn_snapshot_statement(snap, index, &stored, err);
+    if (st != CN_OK || stored.items.n > 0) /* a registry statement has no items */
+        return st;
+    if (cn_statement_decode(stored.record.p, stored.record.n, &s, NULL) != CN_OK)
+        return CN_OK; /* a batch whose items were erased */
+    bool wanted = changes_channel_key(&s->body) && *count < MAX_STATEMENTS;
+    cn_statement_free(s);
+    if (!wanted)
+        return CN_OK;
+    st = cn_snapshot_inclusion(snap, index, size, path, &len, err);
+    cn_put_u64(out, index);
+    cn_put_u32(out, (uint32_t)stored.record.n);
+    cn_put_bytes(out, stored.record.p, stored.record.n);
+    cn_put_u8(out, (uint8_t)len);
+    cn_put_bytes(out, path, len * sizeof *path);
+    ++*count;
+    return st;
+}
+
+static cn_status put_statements(cn_snapshot *snap, uint64_t from, uint64_t to, cn_buf *out, cn_err *err)
+{
+    size_t at = out->n;
+    unsigned count = 0;
+    cn_status st = CN_OK;
+    cn_put_u16(out, 0);
+    for (uint64_t i = from; i < to && st == CN_OK; i++)
+        st = put_statement(snap, i, to, out, &count, err);
+    if (st == CN_OK && !out->fault) {
+        out->p[at] = (uint8_t)(count >> 8);
+        out->p[at + 1] = (uint8_t)count;
+    }
+    return st;
+}
+
 static cn_status put_way(cn_node *node, cn_buf *out, cn_err *err)
 {
     cn_snapshot *snap = NULL;
-    cn_header *headers = NULL;
-    size_t count = 0;
+    cn_tip tip;
+    cn_header h = {0};
     cn_span certificate = {0};
+    uint64_t checkpoint_size = 0;
     cn_status st = cn_snapshot_open(node->store, &snap, err);
     if (st == CN_OK)
-        st = cn_snapshot_newest_checkpoint(snap, &headers, &count, &certificate, err);
+        st = cn_snapshot_tip(snap, &tip, err);
+    if (st == CN_OK)
+        st = cn_snapshot_certificate(snap, tip.height, &certificate, err); /* every commit ends with one */
+    cn_put_u8(out, VERSION);
+    cn_put_u32(out, st == CN_OK ? (uint32_t)(tip.height - tip.checkpoint + 1) : 0);
+    for (uint64_t i = tip.checkpoint; st == CN_OK && i <= tip.height; i++) {
+        uint8_t bytes[CN_HEADER_LEN];
+        st = cn_snapshot_header(snap, i, &h, err);
+        cn_header_encode(&h, bytes);
+        cn_put_bytes(out, bytes, sizeof bytes);
+        checkpoint_size = i == tip.checkpoint ? h.log_size : checkpoint_size;
+    }
     if (st == CN_OK) {
-        cn_put_u8(out, VERSION);
-        cn_put_u32(out, (uint32_t)count);
-        for (size_t i = 0; i < count; i++) {
-            uint8_t bytes[CN_HEADER_LEN];
-            cn_header_encode(&headers[i], bytes);
-            cn_put_bytes(out, bytes, sizeof bytes);
-        }
         cn_put_bytes(out, certificate.p, certificate.n);
         st = put_members(node, snap, out, err);
     }
-    free(headers);
+    if (st == CN_OK)
+        st = put_statements(snap, checkpoint_size, h.log_size, out, err);
     cn_snapshot_close(snap);
     return st;
 }
 
+/* Strangers share one copy, made anew at most twice a second: asking often costs them, not this node. */
 bool cn_way_serve(cn_node *node, cn_buf *out)
 {
-    uint64_t now = cn_monotonic_ms(), last = atomic_load(&node->way_served_ms);
-    if (now < last + SERVE_EVERY_MS || !atomic_compare_exchange_strong(&node->way_served_ms, &last, now))
-        return false; /* strangers share one budget */
-    return put_way(node, out, NULL) == CN_OK && !out->fault;
+    cn_way_copy *copy = &node->way;
+    pthread_mutex_lock(&copy->lock);
+    uint64_t now = cn_monotonic_ms();
+    if (copy->made_ms == 0 || now >= copy->made_ms + RENEW_MS) {
+        cn_buf_free(&copy->bytes);
+        cn_buf_init(&copy->bytes, CN_MAX_MESSAGE_BYTES);
+        copy->good = put_way(node, &copy->bytes, NULL) == CN_OK && !copy->bytes.fault;
+        copy->made_ms = now;
+    }
+    if (copy->good)
+        cn_put_bytes(out, copy->bytes.p, copy->bytes.n);
+    bool good = copy->good && !out->fault;
+    pthread_mutex_unlock(&copy->lock);
+    return good;
 }
 
 bool cn_way_on_stranger(void *ctx, uint8_t type, const uint8_t *payload, size_t n, uint8_t *ret_type, cn_buf *reply)
@@ -87,7 +153,7 @@ bool cn_way_on_stranger(void *ctx, uint8_t type, const uint8_t *payload, size_t 
 /* ---- taking ---- */
 
 typedef struct way {
-    cn_header checkpoint;
+    cn_header checkpoint, tip;
     cn_certificate certificate;
 } way;
 
@@ -107,6 +173,7 @@ static cn_status read_headers(cn_reader *r, way *ret, cn_err *err)
             return st;
         if (i == 0)
             ret->checkpoint = h;
+        ret->tip = h;
         if (i == 0 ? h.kind == CN_BLOCK_NORMAL : !cn_digest_eq(&h.parent, &at))
             return cn_fail(err, CN_INVALID, "headers", "do not lead from a checkpoint to a finalization");
         at = cn_header_digest_bytes(bytes);
@@ -138,6 +205,29 @@ static cn_status learn_row(cn_node *node, cn_reader *r, const way *w, cn_ics23_e
     return CN_OK;
 }
 
+static cn_status learn_statement(cn_node *node, cn_reader *r, const way *w, cn_err *err)
+{
+    uint64_t index = cn_read_u64(r);
+    size_t n = cn_read_u32(r);
+    const uint8_t *record = cn_read_view(r, n);
+    size_t len = cn_read_u8(r);
+    const uint8_t *path_bytes = cn_read_view(r, len * CN_DIGEST_LEN);
+    cn_digest path[CN_PROOF_MAX];
+    cn_statement *s = NULL;
+    cn_state_device_key key;
+    if (!record || !path_bytes || len > CN_PROOF_MAX)
+        return cn_fail(err, CN_INVALID, "statements", "end early");
+    memcpy(path, path_bytes, len * CN_DIGEST_LEN);
+    cn_digest entry = cn_sha256(record, n), leaf = cn_leaf_hash(entry.b, CN_DIGEST_LEN);
+    if (!cn_verify_inclusion(&leaf, index, w->tip.log_size, path, len, &w->tip.log_root))
+        return cn_fail(err, CN_INVALID, "statements", "one is not in the log of the last header");
+    cn_status st = cn_statement_decode(record, n, &s, err);
+    if (st == CN_OK && changes_channel_key(&s->body) && cn_ledger_key(node->ledger, NULL, &s->body.key_id, &key))
+        cn_peers_learn(node, &key.owner, s->body.registry.channel_key, w->tip.height);
+    cn_statement_free(s);
+    return st;
+}
+
 static cn_status take(cn_node *node, const uint8_t *p, size_t n, cn_err *err)
 {
     cn_reader r = cn_reader_of(p, n);
@@ -147,7 +237,7 @@ static cn_status take(cn_node *node, const uint8_t *p, size_t n, cn_err *err)
     cn_status st = read_headers(&r, &w, err);
     if (st != CN_OK)
         return st;
-    if (w.checkpoint.height <= cn_ledger_block_header(cn_ledger_tip(node->ledger))->height)
+    if (w.tip.height <= cn_ledger_block_header(cn_ledger_tip(node->ledger))->height)
         return CN_OK; /* nothing that this node's own ledger does not say */
     st = cn_certificate_verify(&w.certificate, &node->genesis.network, &node->genesis.set, node->vote_keys, err);
     cn_ics23_existence *proof = calloc(1, sizeof *proof);
@@ -156,6 +246,11 @@ static cn_status take(cn_node *node, const uint8_t *p, size_t n, cn_err *err)
     for (unsigned i = 0; i < count && st == CN_OK; i++)
         st = learn_row(node, &r, &w, proof, err);
     free(proof);
+    count = st == CN_OK ? cn_read_u16(&r) : 0;
+    for (unsigned i = 0; i < count && st == CN_OK; i++)
+        st = learn_statement(node, &r, &w, err);
+    if (st == CN_OK && !cn_reader_done(&r))
+        st = cn_fail(err, CN_INVALID, "way", "ends early, or bytes follow it");
     return st;
 }
 

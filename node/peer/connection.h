@@ -1,5 +1,5 @@
-/* One encrypted connection: frames over an nng byte stream, the handshake, and the stream of messages inside the frames.
- * Private to node/peer. Every call blocks, for a bounded time; closing from another thread ends it. */
+/* One encrypted connection: frames over an nng byte stream, the handshake, and the stream of messages inside the
+ * frames. Private to node/peer. Every call blocks, for a bounded time; closing from another thread ends it. */
 #ifndef CARNET_NODE_PEER_CONNECTION_H
 #define CARNET_NODE_PEER_CONNECTION_H
 

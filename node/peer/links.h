@@ -2,8 +2,8 @@
  *
  * A peer is identified by its static key before any other byte is parsed. Links drop at any time; everything is
  * retransmitted by what is above. Each peer's queue is bounded in bytes: when it is full, the message is dropped and
- * counted. Peers have slots, which the host numbers; they may be set, changed and emptied while links run, so that a key
- * that was rotated on the ledger counts without a restart.
+ * counted. Peers have slots, which the host numbers; they may be set, changed and emptied while links run, so that a
+ * key that was rotated on the ledger counts without a restart.
  *
  * A connection with an unknown key is a sync-only link (R12): this side says `greeting`, and every message that comes
  * goes to on_stranger, a few of them and for a few seconds. */
@@ -37,8 +37,8 @@ typedef struct cn_links_options {
     /* From link threads; must not block. payload is valid during the call. */
     void (*on_message)(void *ctx, unsigned slot, uint8_t type, const uint8_t *payload, size_t n);
     void (*on_change)(void *ctx, unsigned slot, bool up);
-    /* Of a sync-only link. Fills reply (empty: none) with a message of type *ret_type; false ends the link. NULL: unknown
-     * keys are refused. */
+    /* Of a sync-only link. Fills reply (empty: none) with a message of type *ret_type; false ends the link. NULL:
+     * unknown keys are refused. */
     bool (*on_stranger)(void *ctx, uint8_t type, const uint8_t *payload, size_t n, uint8_t *ret_type, cn_buf *reply);
     uint8_t greeting; /* type of the empty message that opens a sync-only link */
 } cn_links_options;

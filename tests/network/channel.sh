@@ -25,6 +25,14 @@ done
 commit carrier bank after-rotation >/dev/null || fail "no statement became final after the rotation"
 pass "a channel key was rotated without a restart"
 
+"$carnet" keygen --purpose capture --out "$work/forwarder.key" >/dev/null
+"$carnet" member register --api "$(api bank)" --key "$net/exporter/keys/capture.key" --name forwarder-1 --country NL --roles forwarder \
+    --new-key "$work/forwarder.key" >/dev/null || fail "member register"
+listed() { [ "$(get customs "$1" | grep -o "$2" | wc -l)" -eq "$3" ]; }
+wait_for 30 listed /v1/members '"forwarder-1"' 1 || fail "a registered member is not listed"
+wait_for 30 listed /v1/devices '"purpose":"device"' 1 || fail "the registered device is not listed"
+pass "members and devices that were registered later are listed"
+
 "$carnet" testnet kill customs --dir "$net" || fail "kill customs"
 mv "$net/bank/keys/channel.next.key" "$net/bank/keys/channel.key"
 rotate exporter carrier

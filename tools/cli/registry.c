@@ -255,21 +255,23 @@ static int change_channel_key(const cli_args *args)
     memcpy(change.channel_key, file.x25519_public, 32);
     cn_key_file_wipe(&file);
     int status = cli_signer_open(cli_value(args, "--api"), key, &s, &err) == CN_OK ? send_change(&s, &change, args)
-                                                                                  : cli_complain(EXIT_USE, &err);
+                                                                                   : cli_complain(EXIT_USE, &err);
     cli_signer_close(&s);
     return status;
 }
 
 int cmd_member(int argc, char **argv)
 {
-    cli_option options[] = {{"--api", false, true, "URL of a node", NULL},
-                            {"--key", false, false, "capture key file: of a registrar, or of the member whose channel key changes", NULL},
-                            {"--name", false, false, "register: name of the new member", NULL},
-                            {"--country", false, false, "register: two letters", NULL},
-                            {"--roles", false, false, "register: e.g. forwarder,insurer", NULL},
-                            {"--new-key", false, false, "register: the new member's capture key file; channel-key: the channel key file", NULL},
-                            {"--json", true, false, "print JSON", NULL},
-                            {0}};
+    cli_option options[] = {
+        {"--api", false, true, "URL of a node", NULL},
+        {"--key", false, false, "capture key file: of a registrar, or of the member whose channel key changes", NULL},
+        {"--name", false, false, "register: name of the new member", NULL},
+        {"--country", false, false, "register: two letters", NULL},
+        {"--roles", false, false, "register: e.g. forwarder,insurer", NULL},
+        {"--new-key", false, false, "register: the new member's capture key file; channel-key: the channel key file",
+         NULL},
+        {"--json", true, false, "print JSON", NULL},
+        {0}};
     cli_args args;
     int status;
     if (!cli_parse(argc, argv, "member list|register|channel-key --api URL ...", options, &args, &status))
