@@ -1,5 +1,6 @@
 /* carnetd --config FILE [--key value]... */
 #include "node/daemon/node.h"
+#include "storage/guard.h"
 
 #include <malloc.h>
 #include <signal.h>
@@ -51,6 +52,7 @@ int main(int argc, char **argv)
     }
     /* Fixed, since glibc else raises it after the first large block that is freed, and keeps such blocks for ever: what
      * one large request took goes back to the system. */
+    cn_store_guard("carnetd", config->data_dir, 1);
     (void)mallopt(M_MMAP_THRESHOLD, 512 * 1024);
     signal(SIGPIPE, SIG_IGN);
     signal(SIGXFSZ, SIG_IGN);

@@ -1,6 +1,7 @@
 /* Commands that need no node: fsck, config. */
 #include "node/config/config.h"
 #include "node/formats/genesis.h"
+#include "storage/guard.h"
 #include "storage/store.h"
 #include "tools/cli/cli.h"
 
@@ -19,8 +20,11 @@ static void on_line(void *ctx, bool fault, const char *text)
         json_array_append_new(p->faults, json_string_nocheck(text));
     if (!p->as_json)
         printf("%s%s\n", fault ? "FAULT  " : "checking ", text);
+    fflush(stdout);
 }
 
+/* A fault of the processor may end the check at any moment (cn_store_guard): what was found before it is out already.
+ */
 static int report(const fsck_print *p, const cn_fsck_report *r)
 {
     if (p->as_json)
@@ -49,6 +53,7 @@ int cmd_fsck(int argc, char **argv)
         return cli_say(EXIT_USE, "fsck needs the folder of one ledger (data.dir of the node)");
     cn_store_options where = {.dir = args.positional[0], .read_only = true};
     cn_buf_init(&bytes, CN_MAX_GENESIS_BYTES);
+    cn_store_guard("FAULT", where.dir, EXIT_NO);
     cn_status st = cn_store_read_genesis(&where, &bytes, &err);
     if (st == CN_OK)
         st = cn_genesis_parse(bytes.p, bytes.n, &genesis, &err);

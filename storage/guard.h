@@ -1,0 +1,9 @@
+/* The database is mapped into memory, so that a damaged page that leads behind the end of the file is not an error of a
+ * call but a fault of the processor (SIGBUS). It ends the program either way; this says why. */
+#ifndef CARNET_STORAGE_GUARD_H
+#define CARNET_STORAGE_GUARD_H
+
+/* From now on such a fault writes "PREFIX: DIR: ..." to standard error and ends the program with this exit status. */
+void cn_store_guard(const char *prefix, const char *dir, int exit_status);
+
+#endif
