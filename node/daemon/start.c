@@ -11,6 +11,7 @@
 
 #define QUEUE_BYTES (128u * 1024u * 1024u)
 #define DELAY_CAP_MS 30000u
+#define CHECK_WHOLE_BYTES (64 * 1024 * 1024)
 
 /* ---- files ---- */
 
@@ -81,6 +82,33 @@ static cn_status load_keys(cn_node *node, cn_err *err)
 
 /* ---- the ledger ---- */
 
+typedef struct findings {
+    uint64_t faults;
+    char first[sizeof((cn_err *)0)->text / 2];
+} findings;
+
+static void on_finding(void *ctx, bool fault, const char *text)
+{
+    findings *f = ctx;
+    if (fault && f->faults++ == 0)
+        snprintf(f->first, sizeof f->first, "%s", text);
+}
+
+/* A small ledger is checked whole before the node says a word on its behalf; a large one is checked whole by whoever
+ * runs carnet fsck, and opening it checks what is cheap. */
+static cn_status check_store(cn_node *node, const cn_store_options *options, cn_err *err)
+{
+    findings f = {0};
+    cn_fsck_report report;
+    cn_status st = cn_store_fsck(options, node->genesis.subject_salt, on_finding, &f, &report, err);
+    if (st == CN_OK && f.faults)
+        st = cn_fail(err, CN_CORRUPT, node->config.data_dir,
+                     "carnet fsck finds %llu faults; the first: %s. Keep the folder, and fetch the ledger again into "
+                     "an empty one",
+                     (unsigned long long)f.faults, f.first);
+    return st;
+}
+
 static cn_status open_store(cn_node *node, const cn_buf *genesis, cn_err *err)
 {
     cn_store_options options = {.dir = node->config.data_dir, .map_size = node->config.map_bytes};
@@ -94,6 +122,10 @@ static cn_status open_store(cn_node *node, const cn_buf *genesis, cn_err *err)
         if (st != CN_OK)
             return st;
         cn_log(node, "info", "made the ledger of network %s", cn_digest_hex(&node->genesis.network).s);
+    } else if (info.st_size <= CHECK_WHOLE_BYTES) {
+        cn_status st = check_store(node, &options, err);
+        if (st != CN_OK)
+            return st;
     }
     cn_status st = cn_store_open(&options, &node->store, err);
     if (st != CN_OK)
