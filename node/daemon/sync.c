@@ -9,13 +9,12 @@
 #define REPLY_BYTES (CN_MAX_MESSAGE_BYTES - CN_MAX_BLOCK_BYTES / 2)
 #define MAX_BLOCKS 256u
 
-/* An idle network says nothing that a returning node could take as a hint. With open blocks the protocol itself goes
- * on. */
+/* An idle network says nothing that a returning node could take as a hint. Open blocks are no reason not to ask: what
+ * follows them may be final elsewhere, and what they follow may be missing here (an empty folder beside the old keys).
+ */
 void cn_sync_ask_peer(cn_node *node, unsigned peer)
 {
     uint8_t bytes[8];
-    if (HASH_COUNT(node->bodies) > 0)
-        return;
     cn_store_u64(bytes, cn_ledger_block_header(cn_ledger_tip(node->ledger))->height);
     (void)cn_links_send(node->links, peer, CN_WIRE_SYNC_REQUEST, bytes, sizeof bytes, true);
 }
