@@ -191,6 +191,37 @@ static void check_length(fsck *f, int table, uint64_t expected)
               (unsigned long long)have, (unsigned long long)expected);
 }
 
+#define FREE_TABLE ((MDB_dbi)0) /* LMDB's own: transaction -> count, page numbers in descending order */
+
+/* The next commit writes over the pages that are listed here: a wrong number in it would destroy what is in use. */
+static void check_free_pages(fsck *f, MDB_env *env)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val k, v;
+    MDB_envinfo info;
+    if (mdb_env_info(env, &info) != 0 || mdb_cursor_open(f->txn, FREE_TABLE, &cursor) != 0)
+        return fault(f, "free pages: the list cannot be read");
+    int rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+    for (; rc == 0; rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+        size_t count = 0, page = info.me_last_pgno + 1, next;
+        bool sound = k.mv_size == sizeof(size_t) && v.mv_size >= sizeof count;
+        if (sound)
+            memcpy(&count, v.mv_data, sizeof count);
+        sound = sound && count < v.mv_size / sizeof count;
+        for (size_t i = 1; sound && i <= count; i++, page = next) {
+            memcpy(&next, (const uint8_t *)v.mv_data + i * sizeof next, sizeof next);
+            sound = next >= 2 && next < page;
+        }
+        if (!sound) {
+            fault(f, "free pages: an entry of the list makes no sense");
+            break;
+        }
+    }
+    if (rc != 0 && rc != MDB_NOTFOUND)
+        fault(f, "free pages: %s", mdb_strerror(rc));
+    mdb_cursor_close(cursor);
+}
+
 static void check_certificates(fsck *f)
 {
     MDB_cursor *cursor = NULL;
@@ -535,6 +566,7 @@ cn_status cn_store_fsck(const cn_store_options *options, const uint8_t subject_s
         f.txn = f.snap->txn;
         line(ctx, false, "blocks, records, items and the log");
         check_blocks(&f);
+        check_free_pages(&f, store->env);
         line(ctx, false, "state map");
         check_map(&f);
         line(ctx, false, "subject trees");

@@ -1,4 +1,5 @@
 /* Environment, creation, opening and the one commit path. */
+#include "storage/guard.h"
 #include "storage/store_internal.h"
 
 #include "proto/limits.h"
@@ -156,6 +157,14 @@ static cn_status take_writer_lock(cn_store *store, const char *dir, cn_err *err)
     return CN_OK;
 }
 
+/* LMDB aborts after this call. */
+static void on_lmdb_assertion(MDB_env *env, const char *text)
+{
+    (void)env;
+    (void)text;
+    cn_store_guard_end();
+}
+
 cn_status cn_store_env_open(const cn_store_options *options, bool create, cn_store **ret, cn_err *err)
 {
     struct stat info;
@@ -177,6 +186,8 @@ cn_status cn_store_env_open(const cn_store_options *options, bool create, cn_sto
     /* The node reads at random (proofs, paths of the map); tools walk whole tables. */
     unsigned flags = MDB_NOTLS | (options->read_only ? MDB_RDONLY : MDB_NORDAHEAD);
     int rc = mdb_env_create(&store->env);
+    if (rc == 0)
+        rc = mdb_env_set_assert(store->env, on_lmdb_assertion);
     if (rc == 0)
         rc = mdb_env_set_mapsize(store->env, options->map_size ? options->map_size : DEFAULT_MAP_SIZE);
     if (rc == 0)

@@ -11,9 +11,9 @@ wait_for 20 same_height || fail "the nodes did not come to one height"
 "$carnet" fsck "$net/bank/data" >"$work/fsck.out" 2>&1 || fail "fsck before the damage: $(cat "$work/fsck.out")"
 cp -r "$net/bank/data" "$work/whole"
 
-# damage OFFSET COUNT: that many bytes of the file overwritten with 0xa5
+# damage OFFSET COUNT [BYTE]: that many bytes of the file overwritten with 0xa5, or another one in octal
 damage() {
-    head -c "$2" /dev/zero | tr '\0' '\245' |
+    head -c "$2" /dev/zero | tr '\0' "${3:-\\245}" |
         dd of="$net/bank/data/data.mdb" bs=1 seek="$1" conv=notrunc status=none
 }
 
@@ -74,7 +74,7 @@ pages=$(($(stat -c %s "$work/whole/data.mdb") / 4096))
 bad=0
 for page in $(seq 0 $((pages - 1))); do
     whole
-    damage $((page * 4096)) 4096
+    damage $((page * 4096)) 4096 "\\$((page % 2 * 245))"
     status=0
     "$carnet" fsck "$net/bank/data" >"$work/fsck.out" 2>&1 || status=$?
     case $status in
