@@ -79,8 +79,8 @@ check_history() {
     for node in "${nodes[@]}"; do
         sed "s|^\([0-9a-f]*\) .*|url = \"$(api "$node")/v1/statements/\1\"|" "$work/history" >"$work/urls"
         curl -sS --max-time 300 -w "\n" -K "$work/urls" >"$work/answers" || fail "$node does not answer for its statements"
-        perl -MJSON::PP -ne 'my $s = decode_json($_);
-            print "$s->{id} $s->{log_index} $s->{height}\n" if $s->{status} eq "final"' "$work/answers" | sort >"$work/final"
+        perl -ne 'my %s = /"(id|status|log_index|height)":"?(\w+)/g; # a line a statement; JSON::PP takes minutes
+            print "$s{id} $s{log_index} $s{height}\n" if $s{status} eq "final"' "$work/answers" | sort >"$work/final"
         sort "$work/history" | cmp -s - "$work/final" ||
             fail "$node differs from what was answered: $(sort "$work/history" | diff - "$work/final" | head -n 5)"
     done
