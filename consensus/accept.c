@@ -18,8 +18,12 @@ static bool evidence_holds(cn_consensus *c, const cn_proposal *p, bool *ret_miss
     if (CN_MUTATION("ancestry-skipped"))
         return true;
     const slot *s = cn_slot_find(c, p->parent_view);
+    cn_digest own = cn_header_digest_bytes(p->header_bytes);
+    /* R11: a closing block is its own parent when it is proposed again */
+    bool again = p->header.kind == CN_BLOCK_CLOSING && p->parent_view > c->final_view && cn_certified(s, CN_NOTARIZE) &&
+                 cn_digest_eq(&s->cert[CN_NOTARIZE - 1]->block, &own);
     bool parent_ok =
-        (cn_certified(s, CN_NOTARIZE) && cn_digest_eq(&s->cert[CN_NOTARIZE - 1]->block, &p->header.parent)) ||
+        again || (cn_certified(s, CN_NOTARIZE) && cn_digest_eq(&s->cert[CN_NOTARIZE - 1]->block, &p->header.parent)) ||
         (cn_certified(s, CN_FINALIZE) && cn_digest_eq(&s->cert[CN_FINALIZE - 1]->block, &p->header.parent)) ||
         (p->parent_view == c->final_view && cn_digest_eq(&c->entry[0]->block.digest, &p->header.parent));
     if (!parent_ok)
@@ -46,10 +50,14 @@ static bool evidence_holds(cn_consensus *c, const cn_proposal *p, bool *ret_miss
 static const char *header_fault(const cn_consensus *c, const cn_proposal *p, const entry *parent)
 {
     const cn_header *h = &p->header;
-    if (h->epoch != c->cfg.epoch || !cn_digest_eq(&h->set, &c->cfg.set) || !cn_digest_eq(&h->next_set, &c->cfg.set))
+    bool closing = h->kind == CN_BLOCK_CLOSING;
+    if (h->epoch != c->cfg.epoch || !cn_digest_eq(&h->set, &c->cfg.set) ||
+        (!closing && !cn_digest_eq(&h->next_set, &c->cfg.set)))
         return "epoch or set";
-    if (h->kind != (p->record_count ? CN_BLOCK_NORMAL : CN_BLOCK_CHECKPOINT))
+    if (h->kind == CN_BLOCK_NORMAL ? p->record_count == 0 : p->record_count > 0)
         return "kind";
+    if (parent && parent->exec == EXEC_VALID && (parent->closing_due != closing || cn_is_closing(c, parent)))
+        return "a ready set change is followed by a closing block, and that by the next epoch (R11)";
     if (h->time_ms > c->now + CN_MAX_CLOCK_AHEAD_MS)
         return "time is ahead of this node's clock";
     if (parent && (h->height != parent->block.header.height + 1 || h->time_ms <= parent->block.header.time_ms ||
@@ -93,7 +101,7 @@ static void count_leader_vote(cn_consensus *c, const cn_proposal *p, const cn_di
     cn_add_vote(c, &vote, leader == c->cfg.self ? c->cfg.n : leader);
 }
 
-void cn_on_proposal(cn_consensus *c, const uint8_t *bytes, size_t n)
+void cn_on_proposal(cn_consensus *c, unsigned from, const uint8_t *bytes, size_t n)
 {
     cn_proposal p;
     if (!cn_proposal_read(&c->cfg.network, bytes, n, &p)) {
@@ -102,6 +110,11 @@ void cn_on_proposal(cn_consensus *c, const uint8_t *bytes, size_t n)
     }
     unsigned leader = cn_leader(c, p.view);
     bool here = p.epoch == c->cfg.epoch;
+    if (p.epoch < c->cfg.epoch)
+        cn_answer_older_epoch(c, from);
+    for (size_t i = 0; p.epoch > c->cfg.epoch && i < p.evidence_count; i++) /* perhaps the end of this epoch */
+        if (p.evidence[i].epoch == c->cfg.epoch)
+            cn_add_certificate(c, &p.evidence[i], false);
     if (p.epoch > c->cfg.epoch || p.view > c->view + CN_VIEW_WINDOW)
         cn_want_sync(c);
     if (!here || p.view + CN_VIEW_WINDOW <= c->view || p.view <= c->final_view || p.view > c->view + CN_VIEW_WINDOW)

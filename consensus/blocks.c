@@ -181,12 +181,13 @@ void cn_execute_ready(cn_consensus *c)
     }
 }
 
-void cn_on_executed(cn_consensus *c, const cn_digest *digest, bool valid)
+void cn_on_executed(cn_consensus *c, const cn_digest *digest, bool valid, bool closing_due)
 {
     entry *e = cn_entry_find(c, digest);
     if (!e || e->exec != EXEC_RUNNING)
         return;
     e->exec = valid ? EXEC_VALID : EXEC_INVALID;
+    e->closing_due = valid && closing_due;
     if (!valid && cn_notarized_elsewhere(c, digest)) /* R2 */
         cn_stop(c, "a quorum notarized a block that does not execute here: this node has diverged; compare carnet fsck "
                    "with another node");
@@ -223,7 +224,7 @@ static void prune(cn_consensus *c)
 }
 
 void cn_set_final(cn_consensus *c, const cn_block *block, uint64_t view, uint64_t checkpoint_time_ms,
-                  uint64_t checkpoint_log_size)
+                  uint64_t checkpoint_log_size, bool closing_due)
 {
     entry *e = cn_entry_find(c, &block->digest);
     if (e == c->entry[0])
@@ -232,6 +233,7 @@ void cn_set_final(cn_consensus *c, const cn_block *block, uint64_t view, uint64_
         e = entry_new(block, view);
         e->checkpoint_time_ms = checkpoint_time_ms;
         e->checkpoint_log_size = checkpoint_log_size;
+        e->closing_due = closing_due;
     } else {
         for (size_t i = 1; i < c->entry_count; i++)
             if (c->entry[i] == e)
@@ -244,8 +246,14 @@ void cn_set_final(cn_consensus *c, const cn_block *block, uint64_t view, uint64_
     e->outstanding = 0;
     c->final_view = view;
     c->nullified_in_a_row = 0;
+    c->closed = e->block.header.kind == CN_BLOCK_CLOSING && e->block.header.epoch == c->cfg.epoch;
     prune(c);
     cn_slots_trim(c);
+}
+
+bool cn_is_closing(const cn_consensus *c, const entry *e)
+{
+    return e->block.header.kind == CN_BLOCK_CLOSING && e != c->entry[0];
 }
 
 static slot *best_finalization(cn_consensus *c)
@@ -304,7 +312,7 @@ void cn_try_final(cn_consensus *c)
     if (!c->final_cert)
         c->final_cert = cn_alloc(sizeof *c->final_cert);
     *c->final_cert = *cert;
-    cn_set_final(c, &e->block, s->view, 0, 0);
+    cn_set_final(c, &e->block, s->view, 0, 0, false);
 }
 
 bool cn_consensus_is_open(const cn_consensus *c, const cn_digest *block)

@@ -54,6 +54,10 @@ typedef struct cn_consensus_config {
     uint64_t final_view;
     const cn_certificate
         *final_certificate; /* its finalization; NULL for genesis only: peers that miss it are served */
+    bool final_closing_due; /* the state after it holds a ready set change (R11) */
+    /* the finalization of the closing block that began this epoch; NULL in the first one. Who still speaks of an older
+     * epoch is answered with it. */
+    const cn_certificate *opening;
     uint64_t checkpoint_time_ms, checkpoint_log_size;
     /* what the safety journal held */
     uint64_t floor_view;
@@ -63,7 +67,10 @@ typedef struct cn_consensus_config {
     const cn_block *block;
 } cn_consensus_config;
 
-/* Copies what it needs. Never NULL: out of memory ends the process, as any crash may. */
+/* One epoch. When a closing block is final (CN_ACT_FINAL, or CN_EV_SYNCED), this core does nothing more: the host makes
+ * the next one, whose final block is the closing one, with final_view 0.
+ *
+ * Copies what it needs. Never NULL: out of memory ends the process, as any crash may. */
 cn_consensus *cn_consensus_new(const cn_consensus_config *config, uint64_t now_ms);
 void cn_consensus_free(cn_consensus *c);
 
@@ -72,12 +79,12 @@ typedef enum cn_event_kind {
     CN_EV_TICK,      /* time has passed */
     CN_EV_MESSAGE,   /* bytes from a peer that is validator `from` (or an observer: from >= n) */
     CN_EV_PENDING,   /* executable statements wait: oldest_ms of the oldest, or UINT64_MAX for none */
-    CN_EV_BUILT,     /* answer to BUILD: block, or ok = false when nothing can be built now */
-    CN_EV_EXECUTED,  /* answer to EXECUTE: ok, or the block is invalid */
+    CN_EV_BUILT,     /* answer to BUILD: block, closing_due, or ok = false when nothing can be built now */
+    CN_EV_EXECUTED,  /* answer to EXECUTE: ok and closing_due, or the block is invalid */
     CN_EV_BLOCK,     /* answer to FETCH: a block by digest (its digest is checked here) */
     CN_EV_PERSISTED, /* everything up to `token` is durable */
     CN_EV_DURABLE,   /* the final block at `view` is durable in the ledger: the floor may rise */
-    CN_EV_SYNCED,    /* the host applied final blocks by itself (R12): block, view */
+    CN_EV_SYNCED,    /* the host applied final blocks by itself (R12): block, view, closing_due */
     CN_EV_RTT,       /* measured round trip, 99th percentile, in rtt_ms */
 } cn_event_kind;
 
@@ -89,6 +96,7 @@ typedef struct cn_event {
     uint64_t oldest_ms;
     cn_block block;
     bool ok;
+    bool closing_due; /* the state after block holds a ready set change: its child must be a closing block (R11) */
     uint64_t view, token, rtt_ms;
     uint64_t checkpoint_time_ms, checkpoint_log_size; /* SYNCED */
     const cn_certificate *final_certificate;          /* SYNCED: the finalization of block */
@@ -98,7 +106,8 @@ typedef struct cn_event {
 typedef enum cn_action_kind {
     CN_ACT_PERSIST,  /* make rows (and the body of block, when store_body) durable, then answer PERSISTED(token) */
     CN_ACT_SEND,     /* bytes to validator `to`, or to all when to == CN_TO_ALL */
-    CN_ACT_BUILD,    /* build a block on `parent` for `view`; want_statements says which kind (R8) */
+    CN_ACT_BUILD,    /* build a block on `parent` for `view`; want_statements says which kind (R8). On a parent with a
+                      * ready set change it is a closing block (R11) */
     CN_ACT_EXECUTE,  /* execute block on its parent (which is executed or final), fetching missing bodies */
     CN_ACT_FETCH,    /* ask peers for the block with digest `parent` */
     CN_ACT_FINAL,    /* blocks[0..count) became final in this order; certificate proves the last */
@@ -165,6 +174,7 @@ typedef struct cn_consensus_info {
     uint64_t epoch, view, final_view, final_height;
     unsigned leader, n, quorum, self;
     bool voting;
+    bool closed;                                            /* the closing block of this epoch is final */
     uint32_t notarize_votes, nullify_votes, finalize_votes; /* signer bits: this view, this view, oldest open block */
     uint64_t last_heard_ms[CN_MAX_VALIDATORS];              /* any valid signature; 0: never */
     bool silent[CN_MAX_VALIDATORS];                         /* leader timer 0 (R7) */

@@ -45,7 +45,8 @@ typedef struct entry {
     uint64_t view;  /* of the proposal or certificate that named it; 0 unknown */
     exec_state exec;
     bool durable;
-    uint64_t store_token;                             /* the body is durable when this token is; 0: not asked for */
+    bool closing_due;     /* the state after it holds a ready set change (R11); known once it is executed */
+    uint64_t store_token; /* the body is durable when this token is; 0: not asked for */
     uint64_t checkpoint_time_ms, checkpoint_log_size; /* of the newest checkpoint in its ancestry, itself included */
     uint64_t outstanding;                             /* blocks from the final one to here */
 } entry;
@@ -70,6 +71,7 @@ struct cn_consensus {
     uint64_t now;
     cn_actions *out; /* of the running step */
     bool stopped;
+    bool closed; /* R11: the closing block is final, and with it the epoch */
 
     uint64_t view, entered_ms;
     uint64_t floor_view;
@@ -80,7 +82,7 @@ struct cn_consensus {
     entry *entry[MAX_ENTRIES]; /* [0] is the newest final block */
     size_t entry_count;
     uint64_t final_view;
-    cn_certificate *final_cert;
+    cn_certificate *final_cert, *opening;
 
     want want[MAX_WANTS];
     size_t want_count;
@@ -123,6 +125,7 @@ void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from);
 void cn_add_certificate(cn_consensus *c, const cn_certificate *cert, bool verified);
 bool cn_verify_certificate(const cn_consensus *c, const cn_certificate *cert);
 void cn_try_finalize_vote(cn_consensus *c, slot *s);
+void cn_answer_older_epoch(cn_consensus *c, unsigned from);
 void cn_answer_request(cn_consensus *c, unsigned from, uint64_t first, uint64_t last);
 void cn_resend(cn_consensus *c);
 bool cn_certified(const slot *s, uint8_t kind);
@@ -134,23 +137,24 @@ void cn_execute_ready(cn_consensus *c);
 void cn_fetch(cn_consensus *c, const cn_digest *digest);
 void cn_fetch_again(cn_consensus *c);
 void cn_on_block(cn_consensus *c, const cn_block *block);
-void cn_on_executed(cn_consensus *c, const cn_digest *digest, bool valid);
+void cn_on_executed(cn_consensus *c, const cn_digest *digest, bool valid, bool closing_due);
 void cn_try_final(cn_consensus *c);
 bool cn_descends_from_final(const cn_consensus *c, const entry *e);
 void cn_set_final(cn_consensus *c, const cn_block *block, uint64_t view, uint64_t checkpoint_time_ms,
-                  uint64_t checkpoint_log_size);
+                  uint64_t checkpoint_log_size, bool closing_due);
+bool cn_is_closing(const cn_consensus *c, const entry *e); /* and not final: it is proposed again until it is (R11) */
 void cn_free_dropped(cn_consensus *c);
 bool cn_notarized_elsewhere(const cn_consensus *c, const cn_digest *digest);
 
 /* propose.c */
 entry *cn_choose_parent(cn_consensus *c, uint64_t view, uint64_t *ret_parent_view);
 void cn_try_propose(cn_consensus *c);
-void cn_on_built(cn_consensus *c, const cn_block *block, bool ok, uint64_t view);
+void cn_on_built(cn_consensus *c, const cn_event *ev);
 void cn_send_proposal(cn_consensus *c, slot *s, const cn_signature *vote);
 uint64_t cn_checkpoint_due_ms(const cn_consensus *c, const entry *tip);
 
 /* accept.c */
-void cn_on_proposal(cn_consensus *c, const uint8_t *bytes, size_t n);
+void cn_on_proposal(cn_consensus *c, unsigned from, const uint8_t *bytes, size_t n);
 void cn_try_notarize(cn_consensus *c);
 
 /* sign.c */

@@ -58,6 +58,7 @@ void cn_consensus_info_get(const cn_consensus *c, cn_consensus_info *ret)
         .leader = cn_leader(c, c->view),
         .n = c->cfg.n,
         .quorum = c->quorum,
+        .closed = c->closed,
         .self = c->cfg.self,
         .voting = c->cfg.may_vote && c->cfg.self < c->cfg.n && !c->stopped,
         .notarize_votes = signers(s, CN_NOTARIZE),

@@ -37,6 +37,8 @@ typedef enum purpose { NOTHING, STATEMENTS, EMPTY } purpose;
 
 static purpose what_to_propose(const cn_consensus *c, const entry *tip, uint64_t parent_view, uint64_t time_ms)
 {
+    if (tip->closing_due) /* R11: nothing but a closing block can follow */
+        return EMPTY;
     if (cn_checkpoint_due_ms(c, tip) <= time_ms)
         return EMPTY;
     if (c->pending_since_ms != UINT64_MAX && !c->build_failed)
@@ -51,6 +53,20 @@ static purpose what_to_propose(const cn_consensus *c, const entry *tip, uint64_t
     return NOTHING;
 }
 
+/* R11: until it is final, the closing block itself is proposed again, never a child of it; not before its votes had
+ * their time (R8). */
+static void propose_again(cn_consensus *c, slot *s, entry *closing, uint64_t parent_view)
+{
+    const slot *p = cn_slot_find(c, parent_view);
+    if (!p || c->now < p->notarized_ms + 2 * cn_delay(c))
+        return;
+    closing->view = s->view;
+    s->has_proposal = true;
+    s->proposed = closing->block.digest;
+    s->proposal_ms = c->now;
+    cn_request_signature(c, CN_NOTARIZE, s->view, &s->proposed, true);
+}
+
 void cn_try_propose(cn_consensus *c)
 {
     slot *s = cn_slot(c, c->view);
@@ -61,6 +77,10 @@ void cn_try_propose(cn_consensus *c)
     entry *tip = cn_choose_parent(c, c->view, &parent_view);
     if (!tip)
         return;
+    if (cn_is_closing(c, tip)) {
+        propose_again(c, s, tip, parent_view);
+        return;
+    }
     uint64_t time_ms = c->now > tip->block.header.time_ms ? c->now : tip->block.header.time_ms + 1;
     purpose what = what_to_propose(c, tip, parent_view, time_ms);
     if (what == NOTHING || time_ms > c->now + CN_MAX_CLOCK_AHEAD_MS)
@@ -73,10 +93,12 @@ void cn_try_propose(cn_consensus *c)
     a->time_ms = time_ms;
 }
 
-void cn_on_built(cn_consensus *c, const cn_block *block, bool ok, uint64_t view)
+void cn_on_built(cn_consensus *c, const cn_event *ev)
 {
+    const cn_block *block = &ev->block;
+    uint64_t view = ev->view;
     c->building = false;
-    if (!ok) {
+    if (!ev->ok) {
         c->build_failed = true; /* until the pool changes */
         return;
     }
@@ -89,6 +111,7 @@ void cn_on_built(cn_consensus *c, const cn_block *block, bool ok, uint64_t view)
     if (!e)
         return;
     e->exec = EXEC_VALID;
+    e->closing_due = ev->closing_due;
     s->has_proposal = true;
     s->proposed = block->digest;
     s->proposal_ms = c->now;
@@ -119,7 +142,8 @@ void cn_send_proposal(cn_consensus *c, slot *s, const cn_signature *vote)
 {
     uint64_t parent_view = 0;
     entry *e = cn_entry_find(c, &s->row.block), *tip = cn_choose_parent(c, s->view, &parent_view);
-    if (!e || !tip || !cn_digest_eq(&e->block.header.parent, &tip->block.digest))
+    if (!e || !tip ||
+        (!cn_digest_eq(&e->block.header.parent, &tip->block.digest) && !(e == tip && cn_is_closing(c, e))))
         return;
     cn_proposal p = {.epoch = c->cfg.epoch,
                      .view = s->view,

@@ -122,6 +122,10 @@ uint64_t cn_expected_since(const cn_consensus *c)
 {
     uint64_t notarized_ms = 0, since = UINT64_MAX;
     const entry *tip = known_tip(c, &notarized_ms);
+    if (cn_is_closing(c, tip)) /* R11: only that block itself can be proposed */
+        return notarized_ms + 2 * cn_delay(c);
+    if (tip->closing_due)
+        return tip == c->entry[0] ? c->entered_ms : notarized_ms;
     if (c->pending_since_ms != UINT64_MAX)
         since = c->pending_since_ms + c->cfg.forward_ms;
     uint64_t due = cn_checkpoint_due_ms(c, tip);
@@ -178,8 +182,12 @@ static uint64_t propose_at(cn_consensus *c)
     const entry *tip = cn_choose_parent(c, c->view, &parent_view);
     if (!tip)
         return UINT64_MAX;
-    uint64_t at = earlier(cn_checkpoint_due_ms(c, tip), tip->block.header.time_ms + c->cfg.heartbeat_ms);
     const slot *p = cn_slot_find(c, parent_view);
+    if (cn_is_closing(c, tip))
+        return p ? p->notarized_ms + 2 * cn_delay(c) : UINT64_MAX;
+    if (tip->closing_due)
+        return c->now;
+    uint64_t at = earlier(cn_checkpoint_due_ms(c, tip), tip->block.header.time_ms + c->cfg.heartbeat_ms);
     if (tip != c->entry[0] && p)
         at = earlier(at, p->notarized_ms + 2 * cn_delay(c));
     return at;
@@ -187,7 +195,7 @@ static uint64_t propose_at(cn_consensus *c)
 
 uint64_t cn_consensus_deadline(const cn_consensus *c)
 {
-    if (c->stopped)
+    if (c->stopped || c->closed)
         return UINT64_MAX;
     uint64_t at = earlier(view_deadline(c), propose_at((cn_consensus *)(uintptr_t)c));
     if (unfinished(c))
@@ -277,7 +285,7 @@ static void on_message(cn_consensus *c, const cn_event *ev)
     uint64_t epoch, first, last;
     switch (cn_message_kind_of(ev->bytes, ev->n)) {
     case CN_MSG_PROPOSAL:
-        cn_on_proposal(c, ev->bytes, ev->n);
+        cn_on_proposal(c, ev->from, ev->bytes, ev->n);
         return;
     case CN_MSG_VOTE:
         if (cn_vote_read(ev->bytes, ev->n, &vote)) {
@@ -298,6 +306,8 @@ static void on_message(cn_consensus *c, const cn_event *ev)
         if (cn_cert_request_read(ev->bytes, ev->n, &epoch, &first, &last)) {
             if (epoch == c->cfg.epoch)
                 cn_answer_request(c, ev->from, first, last);
+            else if (epoch < c->cfg.epoch)
+                cn_answer_older_epoch(c, ev->from);
             return;
         }
         break;
@@ -307,13 +317,13 @@ static void on_message(cn_consensus *c, const cn_event *ev)
     c->bad_messages++;
 }
 
-static void keep_final_certificate(cn_consensus *c, const cn_certificate *cert)
+static void keep_certificate(cn_certificate **place, const cn_certificate *cert)
 {
     if (!cert)
         return;
-    if (!c->final_cert)
-        c->final_cert = cn_alloc(sizeof *c->final_cert);
-    *c->final_cert = *cert;
+    if (!*place)
+        *place = cn_alloc(sizeof **place);
+    **place = *cert;
 }
 
 static void on_synced(cn_consensus *c, const cn_event *ev)
@@ -321,9 +331,9 @@ static void on_synced(cn_consensus *c, const cn_event *ev)
     if (ev->block.header.height <= c->entry[0]->block.header.height)
         return;
     cn_set_final(c, &ev->block, ev->view > c->final_view ? ev->view : c->final_view, ev->checkpoint_time_ms,
-                 ev->checkpoint_log_size);
+                 ev->checkpoint_log_size, ev->closing_due);
     c->sync_wanted = false;
-    keep_final_certificate(c, ev->final_certificate);
+    keep_certificate(&c->final_cert, ev->final_certificate);
 }
 
 static void on_durable(cn_consensus *c, uint64_t view)
@@ -347,10 +357,10 @@ static void dispatch(cn_consensus *c, const cn_event *ev)
         c->build_failed = false;
         break;
     case CN_EV_BUILT:
-        cn_on_built(c, &ev->block, ev->ok, ev->view);
+        cn_on_built(c, ev);
         break;
     case CN_EV_EXECUTED:
-        cn_on_executed(c, &ev->block.digest, ev->ok);
+        cn_on_executed(c, &ev->block.digest, ev->ok, ev->closing_due);
         break;
     case CN_EV_BLOCK:
         cn_on_block(c, &ev->block);
@@ -375,6 +385,8 @@ static void settle(cn_consensus *c)
 {
     cn_execute_ready(c);
     cn_try_final(c);
+    if (c->closed)
+        return;
     cn_advance(c);
     for (size_t i = 0; i < c->slot_count && !c->stopped; i++)
         if (c->slot[i].view > c->final_view)
@@ -399,9 +411,10 @@ void cn_consensus_step(cn_consensus *c, uint64_t now_ms, const cn_event *event, 
     cn_free_dropped(c);
     if (now_ms > c->now) /* a clock that is set back stands still here */
         c->now = now_ms;
-    if (!c->stopped) {
+    if (!c->stopped && !c->closed) {
         dispatch(c, event);
-        settle(c);
+        if (!c->closed)
+            settle(c);
     }
     c->out = NULL;
 }
@@ -431,9 +444,12 @@ cn_consensus *cn_consensus_new(const cn_consensus_config *config, uint64_t now_m
     e->durable = true;
     e->checkpoint_time_ms = config->checkpoint_time_ms;
     e->checkpoint_log_size = config->checkpoint_log_size;
+    e->closing_due = config->final_closing_due;
     cn_slot(c, c->view);
     c->cfg.final_certificate = NULL;
-    keep_final_certificate(c, config->final_certificate);
+    c->cfg.opening = NULL;
+    keep_certificate(&c->final_cert, config->final_certificate);
+    keep_certificate(&c->opening, config->opening);
     if (!CN_MUTATION("votes-not-durable"))
         cn_restore_rows(c, config->row, config->row_count);
     for (size_t i = 0; i < config->block_count; i++) {
@@ -464,5 +480,6 @@ void cn_consensus_free(cn_consensus *c)
     free(c->pending);
     free(c->dropped);
     free(c->final_cert);
+    free(c->opening);
     free(c);
 }

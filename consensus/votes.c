@@ -252,6 +252,8 @@ void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from)
     if (vote->epoch != c->cfg.epoch) {
         if (vote->epoch > c->cfg.epoch)
             cn_want_sync(c);
+        else
+            cn_answer_older_epoch(c, from);
         return;
     }
     if (vote->signer >= c->cfg.n)
@@ -327,6 +329,16 @@ void cn_try_finalize_vote(cn_consensus *c, slot *s)
 }
 
 /* ---- requests and resending ---- */
+
+/* R11: who still speaks of an older epoch has not seen its end. */
+void cn_answer_older_epoch(cn_consensus *c, unsigned from)
+{
+    unsigned slot_of = from < c->cfg.n ? from : c->cfg.n;
+    if (!c->opening || from == c->cfg.self || c->now < c->replied_ms[slot_of] + c->cfg.delay_floor_ms / 2)
+        return;
+    c->replied_ms[slot_of] = c->now;
+    broadcast_certificate(c, c->opening, from);
+}
 
 void cn_answer_request(cn_consensus *c, unsigned from, uint64_t first, uint64_t last)
 {
