@@ -13,8 +13,11 @@ set -eu
 mode=$1 binary=$2 found=$3 seconds=${4:-0} max_len=${5:-4096}
 name=$(basename "$binary")
 name=${name#*_}
-work=$(mktemp -d "${TMPDIR:-/tmp}/carnet-fuzz.XXXXXX")
+memory=/dev/shm # targets that sync files do it thousands of times
+[ -w "$memory" ] || memory=${TMPDIR:-/tmp}
+work=$(mktemp -d "$memory/carnet-fuzz.XXXXXX")
 trap 'rm -rf "$work"' EXIT
+export TMPDIR=$work
 export ASAN_OPTIONS=detect_leaks=1:allocator_may_return_null=0:${ASAN_OPTIONS:-}
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1:${UBSAN_OPTIONS:-}
 
