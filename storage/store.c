@@ -1,6 +1,7 @@
 /* Environment, creation, opening and the one commit path. */
 #include "storage/guard.h"
 #include "storage/store_internal.h"
+#include "storage/sync.h"
 
 #include "proto/limits.h"
 #include "proto/statement.h"
@@ -207,6 +208,20 @@ cn_status cn_store_env_open(const cn_store_options *options, bool create, cn_sto
     else
         cn_store_close(store);
     return st;
+}
+
+/* What a process that was killed left may lie in the kernel's memory only, and LMDB syncs pages but no names: a ledger
+ * is told to nobody before its pages, its files' names and its folder's own name are durable. */
+static cn_status make_durable(const cn_store *store, const char *dir, cn_err *err)
+{
+    char parent[4200];
+    snprintf(parent, sizeof parent, "%s/..", dir);
+    int rc = mdb_env_sync(store->env, 1);
+    if (rc != 0)
+        return cn_lmdb_error(rc, dir, err);
+    if (!cn_sync_folder(dir) || !cn_sync_folder(parent))
+        return cn_fail(err, CN_IO, dir, "the names in the folder cannot be made durable: %s", strerror(errno));
+    return CN_OK;
 }
 
 void cn_store_close(cn_store *store)
@@ -561,7 +576,13 @@ cn_status cn_store_compact(const cn_store_options *options, const char *to, cn_e
         return st;
     int rc = mdb_env_copy2(store->env, to, MDB_CP_COMPACT);
     cn_store_close(store);
-    return rc == 0 ? CN_OK : cn_lmdb_error(rc, to, err);
+    if (rc != 0)
+        return cn_lmdb_error(rc, to, err);
+    char copy[4200]; /* the operator deletes the original next, and LMDB does not sync a copy */
+    snprintf(copy, sizeof copy, "%s/data.mdb", to);
+    if (!cn_sync_file(copy) || !cn_sync_folder(to))
+        return cn_fail(err, CN_IO, to, "the copy cannot be made durable: %s", strerror(errno));
+    return CN_OK;
 }
 
 cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span certificate, cn_err *err)
@@ -629,6 +650,8 @@ cn_status cn_store_create(const cn_store_options *options, cn_span genesis, cn_s
     cn_status st = cn_store_env_open(options, true, &store, err);
     if (st == CN_OK)
         st = write_genesis(store, genesis, set_rows, log_entry, block0, err);
+    if (st == CN_OK)
+        st = make_durable(store, options->dir, err);
     cn_store_close(store);
     return st;
 }
@@ -700,9 +723,11 @@ cn_status cn_store_open(const cn_store_options *options, cn_store **ret, cn_err 
     cn_status st = cn_store_env_open(options, false, &store, err);
     if (st != CN_OK)
         return st;
+    if (!options->read_only)
+        st = make_durable(store, options->dir, err);
     store->source = (cn_map_source){.ctx = store, .range = writer_range, .leaf = writer_leaf, .inner = writer_inner};
-    int rc = mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn);
-    st = rc == 0 ? CN_OK : cn_lmdb_error(rc, "store", err);
+    int rc = st == CN_OK ? mdb_txn_begin(store->env, NULL, MDB_RDONLY, &txn) : 0;
+    st = rc == 0 ? st : cn_lmdb_error(rc, "store", err);
     if (st == CN_OK)
         st = cn_meta_u64(txn, &store->t, "version", &version, err);
     if (st == CN_OK && version != CN_STORE_VERSION)
