@@ -1,6 +1,5 @@
 /* kill -9 at random moments of committing: what was acknowledged is there, fsck is clean, the chain goes on.
- * CARNET_CRASH_SECONDS lengthens it. (What a power loss drops is shown for the safety journal in test_safety.c; LMDB
- * orders its data sync before its meta page.) */
+ * CARNET_CRASH_SECONDS lengthens it. (What a power loss drops is shown in tests/power.) */
 #include "fixture.h"
 
 #include <criterion/criterion.h>
