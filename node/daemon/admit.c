@@ -75,7 +75,7 @@ void cn_know_key(cn_node *node, const cn_public_key *key)
     pthread_rwlock_unlock(&node->key_lock);
 }
 
-static bool lookup_key(cn_node *node, const cn_digest *id, cn_public_key *ret)
+bool cn_lookup_key(cn_node *node, const cn_digest *id, cn_public_key *ret)
 {
     cn_known_key *k = NULL;
     pthread_rwlock_rdlock(&node->key_lock);
@@ -107,7 +107,7 @@ static cn_status check_statement(cn_node *node, cn_stmt *stmt, cn_err *err)
     if (!cn_digest_eq(&s->body.network, &node->genesis.network))
         return cn_fail(err, CN_WRONG_NETWORK, "body.network", "the statement belongs to network %s, this is %s",
                        cn_digest_hex(&s->body.network).s, cn_digest_hex(&node->genesis.network).s);
-    if (!lookup_key(node, &s->body.key_id, &key))
+    if (!cn_lookup_key(node, &s->body.key_id, &key))
         return cn_fail(err, CN_UNKNOWN_KEY, "body.key_id", "no member has registered key %s; register it first",
                        cn_digest_hex(&s->body.key_id).s);
     cn_status st = cn_statement_verify(s, &key, err);
@@ -122,6 +122,10 @@ void *cn_worker_thread(void *arg)
 {
     cn_node *node = arg;
     for (cn_task *task; (task = cn_queue_pop(node->work, UINT64_MAX));) {
+        if (task->kind == TASK_RUN) {
+            cn_sync_work(node, task);
+            continue;
+        }
         cn_admission *a = (cn_admission *)task;
         cn_status st = CN_OK;
         for (size_t i = 0; i < a->count && st == CN_OK; i++) {

@@ -59,16 +59,39 @@ static void body_free(cn_node *node, cn_open_body *b)
     free(b);
 }
 
-void cn_bodies_drop(cn_node *node, uint64_t height)
+/* On another branch than the final one: what it follows is neither the tip nor an executed block above it. A body that
+ * nobody tried to execute may still find its parent. */
+static bool off_branch(cn_node *node, const cn_open_body *b)
 {
+    if (!b->executed && !b->wanted)
+        return false;
+    if (cn_digest_eq(&b->header.parent, cn_ledger_block_digest(cn_ledger_tip(node->ledger))))
+        return false;
+    const cn_open_body *parent = find(node, &b->header.parent);
+    return !parent || !parent->executed;
+}
+
+void cn_bodies_prune(cn_node *node)
+{
+    uint64_t height = cn_ledger_block_header(cn_ledger_tip(node->ledger))->height;
     cn_open_body *b, *next;
-    HASH_ITER(hh, node->bodies, b, next)
-    {
-        if (b->header.height <= height) {
+    for (bool changed = true; changed;) {
+        changed = false;
+        HASH_ITER(hh, node->bodies, b, next)
+        {
+            if (b->header.height > height && !off_branch(node, b))
+                continue;
             (void)cn_safety_drop_body(node->safety, &b->digest, NULL);
             body_free(node, b);
+            changed = true;
         }
     }
+}
+
+cn_ledger_block *cn_body_executed(cn_node *node, const cn_digest *digest)
+{
+    const cn_open_body *b = find(node, digest);
+    return b ? b->executed : NULL;
 }
 
 void cn_bodies_free(cn_node *node)
@@ -140,10 +163,10 @@ static void run(cn_node *node, cn_open_body *b)
     b->wanted = false;
     cn_event ev = {.kind = CN_EV_EXECUTED};
     ev.block.digest = b->digest;
+    if (!b->executed && !parent) /* another branch became final while its statements were fetched */
+        return;
     if (b->executed) {
         ev.ok = true;
-    } else if (!parent) {
-        cn_fail(&err, CN_INVALID, "parent", "the parent is not executed here");
     } else if (cn_verify_statements(node, parent, b->stmt, b->count, &err)) {
         cn_err why = {0};
         /* a vote for a block needs all its items (ledger.md) */
@@ -222,21 +245,29 @@ void cn_body_ask_again(cn_node *node, uint64_t now_ms)
     }
 }
 
-static void take_statement(cn_node *node, cn_stmt *stmt)
+/* False: its items are not those that were signed. The record's digest does not cover them, so whoever answers could
+ * change them, and a good block would not execute here. */
+static bool take_statement(cn_node *node, cn_stmt *stmt)
 {
     cn_open_body *b, *next;
+    bool whole = false;
     HASH_ITER(hh, node->bodies, b, next)
     {
         if (!b->wanted || b->missing == 0)
             continue;
-        for (size_t i = 0; i < b->count; i++)
-            if (!b->stmt[i] && cn_digest_eq(&b->record[i], &stmt->s->record_digest)) {
-                b->stmt[i] = cn_stmt_ref(stmt);
-                b->missing--;
-            }
+        for (size_t i = 0; i < b->count; i++) {
+            if (b->stmt[i] || !cn_digest_eq(&b->record[i], &stmt->s->record_digest))
+                continue;
+            if (!whole && cn_statement_check_items(stmt->s, NULL) != CN_OK)
+                return false;
+            whole = true;
+            b->stmt[i] = cn_stmt_ref(stmt);
+            b->missing--;
+        }
         if (b->missing == 0)
             run(node, b);
     }
+    return true;
 }
 
 void cn_body_on_records(cn_node *node, unsigned peer, const uint8_t *p, size_t n)
@@ -253,7 +284,8 @@ void cn_body_on_records(cn_node *node, unsigned peer, const uint8_t *p, size_t n
         }
         cn_stmt *stmt = cn_stmt_new(s);
         CN_ASSERT(stmt);
-        take_statement(node, stmt);
+        if (!take_statement(node, stmt))
+            atomic_fetch_add(&node->bad_peer_bytes, 1);
         cn_stmt_unref(stmt);
     }
 }
@@ -501,7 +533,7 @@ cn_status cn_body_finalize(cn_node *node, const cn_action *action, cn_err *err)
     cn_status st = cn_ledger_finalize(node->ledger, blocks, action->count, CN_SPAN(action->bytes, action->n), err);
     if (st == CN_OK) {
         cn_note_final(node, blocks, action->count);
-        cn_bodies_drop(node, action->blocks[action->count - 1]->header.height);
+        cn_bodies_prune(node);
     }
     for (size_t i = 0; i < action->count; i++)
         cn_ledger_block_unref(blocks[i]);

@@ -55,7 +55,7 @@ typedef struct cn_admission {
     pthread_cond_t changed;
 } cn_admission;
 
-typedef enum cn_task_kind { TASK_ADMIT, TASK_MESSAGE, TASK_LINK, TASK_CALL } cn_task_kind;
+typedef enum cn_task_kind { TASK_ADMIT, TASK_MESSAGE, TASK_LINK, TASK_CALL, TASK_RUN } cn_task_kind;
 
 typedef struct cn_message_task {
     cn_task task;
@@ -152,6 +152,7 @@ struct cn_node {
     uint64_t final_log_size, checkpoint_log_size;
     atomic_ullong statements_final, blocks_final, bad_peer_bytes, refused_statements;
     cn_way_copy way;
+    atomic_bool run_under_way[CN_LINK_SLOTS]; /* final blocks of that peer are being checked (sync.c) */
 
     /* the consensus thread */
     cn_ledger *ledger;
@@ -161,12 +162,12 @@ struct cn_node {
     cn_open_body *bodies;
     cn_waiter *waiters;
     cn_refusal *refusals;
-    uint64_t pending_told, sync_asked_ms, housekept_ms;
+    uint64_t pending_told, sync_asked_ms, final_ms, housekept_ms; /* monotonic */
     size_t pending_count;  /* statements in the pool when the core was last told */
     uint64_t offered_view; /* R7: pending statements are offered again to each new leader */
     unsigned sync_peer, fetch_peer;
     cn_peer_slot peer[CN_LINK_SLOTS];
-    bool sync_wanted, in_events;
+    bool in_events;
     struct cn_local_event *events, *events_tail;
 };
 
@@ -196,8 +197,10 @@ void cn_body_serve_block(cn_node *node, unsigned peer, const uint8_t *p, size_t 
 void cn_body_on_block(cn_node *node, const uint8_t *p, size_t n);
 void cn_body_ask_again(cn_node *node, uint64_t now_ms);
 cn_status cn_body_restore(cn_node *node, const cn_safety_body *saved, cn_open_body **ret, cn_err *err);
-void cn_bodies_drop(cn_node *node, uint64_t height);
-void cn_bodies_mark(cn_node *node); /* R7: statements of a block that failed wait again */
+void cn_bodies_prune(cn_node *node); /* after a new tip: what is final, and what does not descend from it */
+cn_ledger_block *cn_body_executed(cn_node *node,
+                                  const cn_digest *digest); /* borrowed; NULL: not executed, or not here */
+void cn_bodies_mark(cn_node *node);                         /* R7: statements of a block that failed wait again */
 void cn_bodies_free(cn_node *node);
 bool cn_verify_statements(cn_node *node, const cn_ledger_block *parent, cn_stmt *const *stmts, size_t count,
                           cn_err *err);
@@ -222,7 +225,11 @@ void cn_way_take(cn_node *node, const uint8_t *p, size_t n);
 void cn_sync_ask(cn_node *node, bool now);
 void cn_sync_ask_peer(cn_node *node, unsigned peer); /* whether it has final blocks that are missing here */
 void cn_sync_serve(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
-void cn_sync_on_blocks(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
+void cn_sync_poll(cn_node *node, uint64_t now_ms);
+void cn_sync_receive(cn_node *node, unsigned peer, const uint8_t *p, size_t n); /* on a link's thread */
+void cn_sync_work(cn_node *node, cn_task *task);                                /* on a worker; takes the task */
+void cn_sync_take(cn_node *node, cn_task *task);                                /* on the consensus thread; takes it */
+void cn_sync_drop_task(cn_task *task);
 
 /* admit.c */
 void *cn_worker_thread(void *arg);
@@ -237,6 +244,7 @@ void cn_admit_offer(cn_node *node, unsigned peer); /* what waits here, to one pe
 void cn_admit_drop(cn_admission *a);
 void cn_admit_free(cn_node *node);
 void cn_know_key(cn_node *node, const cn_public_key *key);
+bool cn_lookup_key(cn_node *node, const cn_digest *id, cn_public_key *ret); /* from any thread */
 
 /* report.c */
 const char *cn_validator_name(const cn_node *node, unsigned index);

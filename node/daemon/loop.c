@@ -162,6 +162,7 @@ void cn_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count)
         atomic_fetch_add(&node->statements_final, cn_ledger_block_count(blocks[i]));
     }
     atomic_fetch_add(&node->blocks_final, count);
+    node->final_ms = cn_monotonic_ms();
     const cn_ledger_block *tip = cn_ledger_tip(node->ledger);
     cn_ledger_block_checkpoint(tip, &checkpoint_time, &checkpoint_log);
     pthread_mutex_lock(&node->final_lock);
@@ -306,9 +307,6 @@ static void on_message(cn_node *node, const cn_message_task *m)
     case CN_WIRE_SYNC_REQUEST:
         cn_sync_serve(node, m->peer, m->bytes, m->n);
         break;
-    case CN_WIRE_SYNC_BLOCKS:
-        cn_sync_on_blocks(node, m->peer, m->bytes, m->n);
-        break;
     case CN_WIRE_WAY:
         cn_way_take(node, m->bytes, m->n);
         break;
@@ -340,6 +338,9 @@ static void run_task(cn_node *node, cn_task *task)
     }
     case TASK_CALL:
         run_call(node, (cn_call_task *)task);
+        break;
+    case TASK_RUN:
+        cn_sync_take(node, task);
         break;
     }
 }
@@ -381,6 +382,7 @@ static void keep_house(cn_node *node)
     node->in_events = true;
     cn_body_ask_again(node, now);
     node->in_events = false;
+    cn_sync_poll(node, now);
     cn_core_step(node, &(cn_event){.kind = CN_EV_RTT, .rtt_ms = slowest_round_trip_ms(node)});
 }
 

@@ -17,6 +17,10 @@ static void on_message(void *ctx, unsigned slot, uint8_t type, const uint8_t *pa
             atomic_fetch_add(&node->bad_peer_bytes, 1);
         return;
     }
+    if (type == CN_WIRE_SYNC_BLOCKS) {
+        cn_sync_receive(node, slot, payload, n);
+        return;
+    }
     if (type == CN_WIRE_WAY_REQUEST) { /* to that peer, this node is a stranger */
         cn_buf way;
         cn_buf_init(&way, CN_MAX_MESSAGE_BYTES);

@@ -231,7 +231,7 @@ static cn_status open_core(cn_node *node, cn_err *err)
     free(block);
     free(cert);
     if (st == CN_OK)
-        cn_bodies_drop(node, cn_ledger_block_header(tip)->height);
+        cn_bodies_prune(node);
     return st;
 }
 
@@ -346,6 +346,8 @@ static void drop_task(cn_task *task)
 {
     if (task->kind == TASK_ADMIT)
         cn_admit_drop((cn_admission *)task);
+    else if (task->kind == TASK_RUN)
+        cn_sync_drop_task(task);
     else if (task->kind != TASK_CALL) /* a caller that waits keeps its own reference and times out */
         free(task);
 }

@@ -153,22 +153,23 @@ cn_status cn_block_subject(const cn_ledger_block *b, const cn_digest *tag, cn_su
 /* Everything that changed since the newest checkpoint in b's ancestry; *ret_map is that checkpoint's map. */
 static void changes_since(const cn_ledger_block *b, cn_overlay *ret, cn_map **ret_map)
 {
-    const cn_ledger_block *chain[2 * CN_MAX_OUTSTANDING + 64];
     size_t n = 0;
     const cn_ledger_block *at = b;
     *ret_map = b->ledger->map;
-    for (; at && !at->merged; at = at->parent) {
-        if (at != b && at->map) {
-            *ret_map = at->map;
-            break;
-        }
-        CN_ASSERT(n < sizeof chain / sizeof chain[0]);
-        chain[n++] = at;
-    }
-    if (!at || at->merged)
+    for (; at && !at->merged && (at == b || !at->map); at = at->parent)
+        n++; /* as many as a peer sends at once to a node that is behind */
+    if (at && !at->merged)
+        *ret_map = at->map;
+    else
         cn_overlay_merge(ret, &b->ledger->base);
-    while (n > 0)
-        cn_overlay_merge(ret, &chain[--n]->overlay);
+    const cn_ledger_block **chain = calloc(n + 1, sizeof *chain);
+    CN_ASSERT(chain);
+    at = b;
+    for (size_t i = n; i > 0; i--, at = at->parent)
+        chain[i - 1] = at;
+    for (size_t i = 0; i < n; i++)
+        cn_overlay_merge(ret, &chain[i]->overlay);
+    free(chain);
 }
 
 cn_status cn_block_make_map(cn_ledger_block *b, cn_map **ret, cn_err *err)

@@ -178,6 +178,18 @@ void fuzz_seeds(void)
     cn_statement_free(s);
 }
 
+/* Through a worker, and then the consensus thread. */
+static void take_run(unsigned peer, const uint8_t *p, size_t n)
+{
+    cn_sync_receive(node, peer, p, n);
+    cn_task *task = cn_queue_pop(node->work, 0);
+    FUZZ_REQUIRE(task != NULL && task->bytes >= n);
+    cn_sync_work(node, task);
+    task = cn_queue_pop(node->queue, 0);
+    FUZZ_REQUIRE(task != NULL);
+    cn_sync_take(node, task);
+}
+
 static void hand_over(uint8_t type, const uint8_t *p, size_t n)
 {
     const unsigned peer = 1;
@@ -209,7 +221,7 @@ static void hand_over(uint8_t type, const uint8_t *p, size_t n)
         cn_sync_serve(node, peer, p, n);
         break;
     case CN_WIRE_SYNC_BLOCKS:
-        cn_sync_on_blocks(node, peer, p, n);
+        take_run(peer, p, n);
         break;
     case CN_WIRE_WAY:
         cn_way_take(node, p, n);

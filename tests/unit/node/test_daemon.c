@@ -1,0 +1,182 @@
+/* A node against peers that lie, that are ahead of it, or that are silent. */
+#include "peers.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+static void make_final(peers *w, cn_ledger_block *const *blocks, size_t count)
+{
+    cn_certificate *cert = calloc(1, sizeof *cert);
+    cn_buf bytes;
+    cn_err err = {0};
+    cn_buf_init(&bytes, CN_CERTIFICATE_MAX);
+    peers_certify(w, CN_FINALIZE, 1, cn_ledger_block_digest(blocks[count - 1]), cert);
+    cn_certificate_encode(cert, &bytes);
+    cr_assert_eq(cn_ledger_finalize(w->ledger, blocks, count, CN_SPAN(bytes.p, bytes.n), &err), CN_OK, "%s", err.text);
+    cn_buf_free(&bytes);
+    free(cert);
+}
+
+static cn_ledger_block *block_of_one(peers *w, cn_ledger_block *parent, signer *s, unsigned subjects)
+{
+    cn_stmt *stmt = peers_batch(w, s, subjects);
+    cn_ledger_block *b = peers_block(w, parent, &stmt, 1);
+    cn_stmt_unref(stmt);
+    return b;
+}
+
+/* The digest of a record does not cover its items, so whoever is asked for a statement of an open block can change
+ * them. That is no fault of the block: it is executed with the items that another peer has, and no node stops over it.
+ */
+Test(daemon, items_changed_by_who_was_asked_for_a_record, .timeout = 120)
+{
+    static peers w;
+    peers_open(&w);
+    cn_ledger_block *b = block_of_one(&w, NULL, &w.capture[0], 3);
+    const cn_stmt *stmt = cn_ledger_block_statement(b, 0);
+    peers_propose(&w, 1, 0, b);
+    cr_assert(peers_wait_count(&w.peer[2].record_requests, 1), "the proposer was not asked for the statement");
+    peers_send_statement(&w, 0, CN_WIRE_RECORDS, stmt, true);
+    cr_assert(peers_wait_bad_bytes(&w, 1), "changed items were not noticed");
+    peers_send_certificate(&w, 0, CN_NOTARIZE, 1, b); /* of which a node that thinks the block invalid dies */
+    peers_send_statement(&w, 1, CN_WIRE_RECORDS, stmt, false);
+    cr_assert(peers_wait_executed(&w, b), "the block was not executed");
+    peers_send_certificate(&w, 1, CN_FINALIZE, 1, b);
+    cr_assert(peers_wait_height(&w, 1));
+    cn_ledger_block_unref(b);
+    peers_close(&w);
+}
+
+Test(daemon, items_changed_by_who_was_asked_for_final_blocks, .timeout = 120)
+{
+    static peers w;
+    peers_open(&w);
+    cn_ledger_block *b = block_of_one(&w, NULL, &w.capture[0], 3);
+    peers_send_run(&w, 0, 1, &b, 1, true);
+    cr_assert(peers_wait_bad_bytes(&w, 1), "changed items were not noticed");
+    peers_send_run(&w, 1, 1, &b, 1, false);
+    cr_assert(peers_wait_height(&w, 1));
+    cn_ledger_block_unref(b);
+    peers_close(&w);
+}
+
+/* As many blocks without a checkpoint between them as a peer sends at once. */
+Test(daemon, catches_up_over_many_blocks_without_a_checkpoint, .timeout = 120)
+{
+    static peers w;
+    enum { COUNT = 200 };
+    cn_ledger_block *b[COUNT];
+    peers_open(&w);
+    for (size_t i = 0; i + 1 < COUNT; i++)
+        b[i] = block_of_one(&w, i ? b[i - 1] : NULL, &w.capture[0], 1);
+    b[COUNT - 1] = block_of_one(&w, b[COUNT - 2], &w.capture[1], 1);
+    make_final(&w, b, COUNT); /* so that the last one's map is that of one step */
+    cn_ledger_block *checkpoint = peers_block(&w, NULL, NULL, 0), *all[COUNT + 1];
+    for (size_t i = 0; i < COUNT; i++)
+        all[i] = b[i];
+    all[COUNT] = checkpoint;
+    peers_send_run(&w, 0, COUNT + 1, all, COUNT + 1, false);
+    cr_assert(peers_wait_height(&w, COUNT + 1));
+    for (size_t i = 0; i <= COUNT; i++)
+        cn_ledger_block_unref(all[i]);
+    peers_close(&w);
+}
+
+/* The base moves by block sync below blocks that are executed here and not final: they stand on it afterwards as they
+ * stood on their own ancestors. */
+Test(daemon, block_sync_below_open_blocks, .timeout = 120)
+{
+    static peers w;
+    enum { FIRST = 60 };
+    cn_ledger_block *first[FIRST + 1];
+    peers_open(&w);
+    for (size_t i = 0; i < FIRST; i++) /* a state that lies in many rows */
+        first[i] = block_of_one(&w, i ? first[i - 1] : NULL, &w.capture[0], 60);
+    make_final(&w, first, FIRST);
+    first[FIRST] = peers_block(&w, NULL, NULL, 0);
+    peers_send_run(&w, 0, 1, first, FIRST + 1, false);
+    cr_assert(peers_wait_height(&w, FIRST + 1));
+    make_final(&w, &first[FIRST], 1);
+
+    cn_ledger_block *a = block_of_one(&w, NULL, &w.capture[0], 60), *k = peers_block(&w, a, NULL, 0);
+    cn_ledger_block *c = block_of_one(&w, k, &w.capture[1], 60), *d = peers_block(&w, c, NULL, 0);
+    cn_ledger_block *e = block_of_one(&w, d, &w.capture[2], 60), *f = peers_block(&w, e, NULL, 0);
+    cn_ledger_block *const open[] = {a, k, c, d}, *const final[] = {a, k}, *const later[] = {e, f};
+    for (size_t i = 0; i < 4; i++)
+        peers_notarize(&w, 3 + i, open[i]);
+    cr_assert(peers_wait_executed(&w, d), "the open blocks were not executed");
+    peers_send_run(&w, 1, 4, final, 2, false);
+    cr_assert(peers_wait_height(&w, FIRST + 3));
+    for (size_t i = 0; i < 2; i++)
+        peers_notarize(&w, 7 + i, later[i]);
+    cr_assert(peers_wait_executed(&w, f), "blocks over the open ones were not executed");
+    peers_send_certificate(&w, 1, CN_FINALIZE, 8, f);
+    cr_assert(peers_wait_height(&w, FIRST + 7));
+    cn_digest tip = peers_tip(&w);
+    cr_assert(cn_digest_eq(&tip, cn_ledger_block_digest(f)));
+    peers_restart(&w); /* a small ledger is checked whole at the start */
+    tip = peers_tip(&w);
+    cr_assert(cn_digest_eq(&tip, cn_ledger_block_digest(f)));
+    for (size_t i = 0; i <= FIRST; i++)
+        cn_ledger_block_unref(first[i]);
+    for (size_t i = 0; i < 4; i++)
+        cn_ledger_block_unref(open[i]);
+    cn_ledger_block_unref(e);
+    cn_ledger_block_unref(f);
+    peers_close(&w);
+}
+
+static unsigned records_asked(peers *w)
+{
+    unsigned sum = 0;
+    for (unsigned i = 0; i < PEERS; i++)
+        sum += atomic_load(&w->peer[i].record_requests);
+    return sum;
+}
+
+/* Another branch becomes final by block sync while statements of an open block are still missing here. */
+Test(daemon, block_sync_beside_open_blocks, .timeout = 120)
+{
+    static peers w;
+    peers_open(&w);
+    cn_ledger_block *a = block_of_one(&w, NULL, &w.capture[0], 3), *b = block_of_one(&w, a, &w.capture[1], 3);
+    cn_ledger_block *c = block_of_one(&w, b, &w.capture[2], 3);
+    cn_ledger_block *other = peers_block(&w, NULL, NULL, 0), *next = block_of_one(&w, other, &w.capture[3], 3);
+    cn_ledger_block *const final[] = {other, next};
+    peers_propose(&w, 1, 0, a);
+    peers_send_statement(&w, 0, CN_WIRE_STATEMENT, cn_ledger_block_statement(a, 0), false);
+    cr_assert(peers_wait_executed(&w, a));
+    peers_send_certificate(&w, 0, CN_NOTARIZE, 1, a);
+    unsigned asked = records_asked(&w);
+    peers_send_certificate(&w, 0, CN_NOTARIZE, 3, b);
+    peers_send_block(&w, 0, b);
+    for (unsigned i = 0; records_asked(&w) == asked; i++) {
+        cr_assert_lt(i, 3000u, "the statement of the open block was not asked for");
+        peers_pause(10);
+    }
+    peers_send_run(&w, 1, 6, final, 2, false);
+    cr_assert(peers_wait_height(&w, 2));
+    peers_send_statement(&w, 0, CN_WIRE_RECORDS, cn_ledger_block_statement(b, 0), false);
+    peers_send_certificate(&w, 0, CN_NOTARIZE, 7, c);
+    peers_send_block(&w, 0, c);
+    cn_ledger_block *top = peers_block(&w, next, NULL, 0);
+    peers_notarize(&w, 8, top);
+    peers_send_certificate(&w, 1, CN_FINALIZE, 8, top);
+    cr_assert(peers_wait_height(&w, 3));
+    cn_digest tip = peers_tip(&w);
+    cr_assert(cn_digest_eq(&tip, cn_ledger_block_digest(top)));
+    cn_ledger_block *const all[] = {a, b, c, other, next, top};
+    for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
+        cn_ledger_block_unref(all[i]);
+    peers_close(&w);
+}
+
+/* What was lost on the way is asked for again: an idle network gives no other hint. */
+Test(daemon, an_idle_node_asks_each_peer_what_is_new, .timeout = 120)
+{
+    static peers w;
+    peers_open(&w);
+    for (unsigned i = 0; i < PEERS; i++)
+        cr_assert(peers_wait_count(&w.peer[i].sync_requests, 2), "peer %u was asked only when its link came up", i);
+    peers_close(&w);
+}
