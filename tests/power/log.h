@@ -24,8 +24,9 @@ typedef struct power_head {
     uint64_t file, at;
 } power_head;
 
-/* Begins to record below root; the log is written through fd. After `lifetime` records (0: never) the process kills
- * itself as kill -9 would. */
+/* Begins to record below root; the log is written through fd. After `lifetime` records (0: never; POWER_TO_RENAME:
+ * after a rename, before its folder is synced) the process kills itself as kill -9 would. */
+#define POWER_TO_RENAME UINT64_MAX
 void power_start(const char *root, int fd, uint64_t lifetime);
 void power_note(const void *p, size_t n);
 

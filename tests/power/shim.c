@@ -45,7 +45,7 @@ static void record(power_kind kind, uint64_t file, uint64_t at, const void *p, s
     struct iovec v[2] = {{&head, sizeof head}, {(void *)(uintptr_t)p, n}};
     if (syscall(SYS_writev, log_fd, v, 2) != (long)(sizeof head + n))
         die("the log cannot be written");
-    if (++records == lifetime)
+    if (++records == lifetime || (lifetime == POWER_TO_RENAME && kind == POWER_RENAME))
         (void)syscall(SYS_kill, getpid(), SIGKILL);
 }
 

@@ -25,7 +25,7 @@ typedef struct life {
 
 void workload_journal_path(const char *root, char path[80])
 {
-    snprintf(path, 80, "%s/safety", root);
+    snprintf(path, 80, "%s/keys/safety", root);
 }
 
 void workload_ledger_path(const char *root, char path[80])
@@ -136,10 +136,12 @@ _Noreturn static void live(life *l)
 _Noreturn void workload_first_life(const workload *w)
 {
     life *l = calloc(1, sizeof *l);
-    char journal[80], ledger[80];
+    char keys[80], journal[80], ledger[80];
     must(l != NULL, "memory");
     l->w = w;
     l->random.random = w->seed + 1;
+    snprintf(keys, sizeof keys, "%s/keys", w->root);
+    must(mkdir(keys, 0700) == 0, "mkdir");
     workload_journal_path(w->root, journal);
     workload_ledger_path(w->root, ledger);
     must(cn_safety_create(journal, workload_vote_key, NULL) == CN_OK, "create the journal");

@@ -28,7 +28,7 @@ typedef struct note {
 } note;
 
 typedef struct workload {
-    char root[64]; /* the journal lies in it, the ledger in data/ below it */
+    char root[64]; /* the journal lies in keys/, the ledger in data/ */
     uint64_t seed;
     unsigned blocks;
     bool acknowledge_early, vote_early; /* mutations */
