@@ -238,3 +238,70 @@ bool cn_subject_leaf_decode(const void *p, size_t n, cn_subject_leaf *ret)
     *ret = leaf;
     return true;
 }
+
+size_t cn_state_proposal_encode(const cn_state_proposal *v, uint8_t *out)
+{
+    uint8_t *p = out;
+    *p++ = VALUE_VERSION;
+    *p++ = v->status;
+    *p++ = v->action;
+    p = cn_store_u64(p, v->epoch);
+    p = cn_store_u32(p, v->approvals);
+    p = cn_store_u32(p, v->refusals);
+    *p++ = v->ready;
+    p = store(p, v->proposer.b, sizeof v->proposer.b);
+    p = store(p, v->member.b, sizeof v->member.b);
+    p = cn_store_u32(p, v->roles);
+    *p++ = v->registrar;
+    p = cn_store_u64(p, v->log_index);
+    p = store(p, v->row, sizeof v->row);
+    return (size_t)(p - out);
+}
+
+bool cn_state_proposal_decode(const void *p, size_t n, cn_state_proposal *ret)
+{
+    cn_reader r = open_value(p, n);
+    cn_state_proposal v;
+    memset(&v, 0, sizeof v);
+    v.status = cn_read_u8(&r);
+    v.action = cn_read_u8(&r);
+    v.epoch = cn_read_u64(&r);
+    v.approvals = cn_read_u32(&r);
+    v.refusals = cn_read_u32(&r);
+    uint8_t ready = cn_read_u8(&r);
+    v.ready = ready == 1;
+    v.proposer = cn_read_digest(&r);
+    v.member = cn_read_digest(&r);
+    v.roles = cn_read_u32(&r);
+    uint8_t registrar = cn_read_u8(&r);
+    v.registrar = registrar == 1;
+    v.log_index = cn_read_u64(&r);
+    cn_read_bytes(&r, v.row, sizeof v.row);
+    if (!cn_reader_done(&r) || v.status < CN_PROPOSAL_OPEN || v.status > CN_PROPOSAL_REJECTED || v.action < 1 ||
+        v.action > 4 || ready > 1 || registrar > 1 || (v.approvals & v.refusals) || (v.roles & ~CN_ROLES_ALL))
+        return false;
+    *ret = v;
+    return true;
+}
+
+size_t cn_state_change_encode(const cn_state_change *v, uint8_t *out)
+{
+    out[0] = VALUE_VERSION;
+    out[1] = v->phase;
+    memcpy(out + 2, v->proposal.b, sizeof v->proposal.b);
+    return 2 + sizeof v->proposal.b;
+}
+
+bool cn_state_change_decode(const void *p, size_t n, cn_state_change *ret)
+{
+    static const cn_digest none;
+    cn_reader r = open_value(p, n);
+    cn_state_change v;
+    v.phase = cn_read_u8(&r);
+    v.proposal = cn_read_digest(&r);
+    if (!cn_reader_done(&r) || v.phase > CN_CHANGE_READY ||
+        (v.phase == CN_CHANGE_NONE) != cn_digest_eq(&v.proposal, &none))
+        return false;
+    *ret = v;
+    return true;
+}

@@ -7,6 +7,7 @@
 #include "proto/ics23.h"
 #include "proto/key.h"
 #include "proto/limits.h"
+#include "proto/quorum.h"
 
 /* X(constant, number, what the id is) */
 #define CN_STATE_TYPES(X)                                                                                              \
@@ -16,7 +17,9 @@
     X(CN_STATE_KEY, 4, "key id")                                                                                       \
     X(CN_STATE_SUBJECT, 5, "subject tag")                                                                              \
     X(CN_STATE_PAIRING, 6, "container subject tag")                                                                    \
-    X(CN_STATE_SALVAGE, 7, "key id | statement id")
+    X(CN_STATE_SALVAGE, 7, "key id | statement id")                                                                    \
+    X(CN_STATE_PROPOSAL, 8, "proposal id")                                                                             \
+    X(CN_STATE_CHANGE, 9, "empty")
 
 typedef enum cn_state_type {
 #define CN_STATE_ENUM(name, number, id) name = number,
@@ -119,6 +122,35 @@ typedef struct cn_state_pairing {
 /* A salvage row's value is version u8 | place in the list u32 | log index of the salvage statement u64; it is written
  * by the ledger's rules and only its presence is read. */
 
+typedef enum cn_proposal_status {
+    CN_PROPOSAL_OPEN = 1,
+    CN_PROPOSAL_ACCEPTED = 2, /* waits for readiness, or for the closing block */
+    CN_PROPOSAL_APPLIED = 3,
+    CN_PROPOSAL_REJECTED = 4,
+} cn_proposal_status;
+
+/* version u8 | status u8 | action u8 | epoch u64 | approvals u32 | refusals u32 | ready u8 | proposer 32 | member 32 |
+ * roles u32 | registrar u8 | log index u64 | row 182, zeros where there is none */
+typedef struct cn_state_proposal {
+    uint8_t status, action;       /* cn_proposal_status, cn_change_action of proto/statement.h */
+    uint64_t epoch;               /* ballots count in it only */
+    uint32_t approvals, refusals; /* bits: places in the set of that epoch */
+    bool ready;                   /* the member has signed readiness */
+    cn_digest proposer, member;   /* member ids */
+    uint32_t roles;
+    bool registrar;
+    uint64_t log_index; /* of the proposal */
+    uint8_t row[CN_SET_ROW_LEN];
+} cn_state_proposal;
+
+typedef enum cn_change_phase { CN_CHANGE_NONE = 0, CN_CHANGE_ACCEPTED = 1, CN_CHANGE_READY = 2 } cn_change_phase;
+
+/* The set change under way, at most one: version u8 | phase u8 | proposal id 32 (zeros in phase 0). Absent: phase 0. */
+typedef struct cn_state_change {
+    uint8_t phase;
+    cn_digest proposal;
+} cn_state_change;
+
 /* Encoders append to a value of at most CN_STATE_VALUE_MAX bytes and return its length; decoders are strict: they
  * accept only what encodes to the same bytes, and leave ret as it was otherwise. */
 size_t cn_state_parameters_encode(const cn_state_parameters *v, uint8_t *out);
@@ -133,6 +165,10 @@ size_t cn_state_subject_encode(const cn_state_subject *v, uint8_t *out);
 bool cn_state_subject_decode(const void *p, size_t n, cn_state_subject *ret);
 size_t cn_state_pairing_encode(const cn_state_pairing *v, uint8_t *out);
 bool cn_state_pairing_decode(const void *p, size_t n, cn_state_pairing *ret);
+size_t cn_state_proposal_encode(const cn_state_proposal *v, uint8_t *out);
+bool cn_state_proposal_decode(const void *p, size_t n, cn_state_proposal *ret);
+size_t cn_state_change_encode(const cn_state_change *v, uint8_t *out);
+bool cn_state_change_decode(const void *p, size_t n, cn_state_change *ret);
 void cn_subject_leaf_encode(const cn_subject_leaf *leaf, uint8_t out[CN_SUBJECT_LEAF_LEN]);
 bool cn_subject_leaf_decode(const void *p, size_t n, cn_subject_leaf *ret);
 

@@ -236,6 +236,28 @@ cn_digest cn_document_subject(const uint8_t salt[32], const cn_digest *sha256)
     return hex_subject(salt, "urn:carnet:document:", sha256);
 }
 
+cn_digest cn_readiness_digest(const cn_digest *network, const cn_digest *proposal, uint64_t height,
+                              const cn_digest *block)
+{
+    uint8_t at[8];
+    cn_store_u64(at, height);
+    cn_span spans[] = {CN_SPAN(network->b, CN_DIGEST_LEN), CN_SPAN(proposal->b, CN_DIGEST_LEN), CN_SPAN(at, sizeof at),
+                       CN_SPAN(block->b, CN_DIGEST_LEN)};
+    return cn_taggedv("carnet/readiness", spans, 4);
+}
+
+void cn_set_row_keys(const cn_set_row *row, cn_public_key ret[CN_ROW_KEYS])
+{
+    memset(ret, 0, CN_ROW_KEYS * sizeof *ret);
+    ret[0].type = CN_KEY_SECP256K1;
+    memcpy(ret[0].b, row->vote_key, sizeof row->vote_key);
+    ret[1].type = CN_KEY_P256;
+    memcpy(ret[1].b, row->receipt_key, sizeof row->receipt_key);
+    ret[2].type = ret[3].type = CN_KEY_ED25519;
+    memcpy(ret[2].b, row->cosignature_key, sizeof row->cosignature_key);
+    memcpy(ret[3].b, row->log_key, sizeof row->log_key);
+}
+
 cn_digest cn_possession_digest(const cn_digest *network, const cn_digest *owner, const cn_digest *key_id)
 {
     cn_span spans[] = {CN_SPAN_DIGEST(network), CN_SPAN_DIGEST(owner), CN_SPAN_DIGEST(key_id)};

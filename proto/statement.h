@@ -11,6 +11,7 @@
 #include "proto/digest.h"
 #include "proto/key.h"
 #include "proto/limits.h"
+#include "proto/quorum.h"
 #include "proto/status.h"
 
 typedef enum cn_payload_kind {
@@ -18,6 +19,9 @@ typedef enum cn_payload_kind {
     CN_PAYLOAD_REGISTRY = 17,
     CN_PAYLOAD_PAIRING = 18,
     CN_PAYLOAD_DOCUMENT = 19,
+    CN_PAYLOAD_PROPOSAL = 20,
+    CN_PAYLOAD_BALLOT = 21,
+    CN_PAYLOAD_READINESS = 22,
 } cn_payload_kind;
 
 typedef enum cn_registry_op { /* the field numbers of RegistryChange.change */
@@ -78,6 +82,37 @@ typedef struct cn_document_anchor {
     cn_digest *subject;
 } cn_document_anchor;
 
+/* ---- membership (R11) ---- */
+typedef enum cn_change_action {
+    CN_CHANGE_JOIN = 1,
+    CN_CHANGE_LEAVE = 2,
+    CN_CHANGE_ROTATE = 3,
+    CN_CHANGE_ROLES = 4,
+} cn_change_action;
+
+#define CN_ROW_KEYS 4 /* vote, receipt, cosignature, log */
+
+typedef struct cn_proposal_payload {
+    cn_change_action action;
+    cn_digest member;
+    cn_set_row row; /* join, rotate; its member is `member` */
+    cn_signature possession[CN_ROW_KEYS];
+    uint32_t roles; /* roles */
+    bool registrar;
+} cn_proposal_payload;
+
+typedef struct cn_ballot_payload {
+    cn_digest proposal, member;
+    bool approve;
+} cn_ballot_payload;
+
+typedef struct cn_readiness_payload {
+    cn_digest proposal, member;
+    uint64_t height;
+    cn_digest block;
+    cn_signature signature;
+} cn_readiness_payload;
+
 typedef struct cn_body {
     uint32_t version;
     cn_digest network;
@@ -91,6 +126,9 @@ typedef struct cn_body {
         cn_registry_change registry;
         cn_pairing pairing;
         cn_document_anchor document;
+        cn_proposal_payload proposal;
+        cn_ballot_payload ballot;
+        cn_readiness_payload readiness;
     };
 } cn_body;
 
@@ -138,6 +176,10 @@ void cn_item_write(cn_buf *out, const uint8_t secret[32], uint8_t format, const 
 cn_status cn_statement_sign(cn_body *body, const cn_span *items, size_t item_count, const cn_secret_key *key,
                             cn_buf *out, cn_digest *ret_id, cn_err *err);
 cn_digest cn_possession_digest(const cn_digest *network, const cn_digest *owner, const cn_digest *key_id);
+cn_digest cn_readiness_digest(const cn_digest *network, const cn_digest *proposal, uint64_t height,
+                              const cn_digest *block);
+/* The keys of a row, in the order of Proposal.possession. */
+void cn_set_row_keys(const cn_set_row *row, cn_public_key ret[CN_ROW_KEYS]);
 
 /* ---- digests of names ---- */
 cn_digest cn_network_id(const void *genesis, size_t n);            /* T("carnet/genesis", G) */

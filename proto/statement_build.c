@@ -33,6 +33,10 @@ typedef struct body_messages {
     Carnet__V1__ChannelKey channel;
     Carnet__V1__Pairing pairing;
     Carnet__V1__DocumentAnchor document;
+    Carnet__V1__Proposal proposal;
+    Carnet__V1__Ballot ballot;
+    Carnet__V1__Readiness readiness;
+    uint8_t row[CN_SET_ROW_LEN];
     ProtobufCBinaryData *list;
 } body_messages;
 
@@ -173,6 +177,62 @@ static bool fill_document(body_messages *m, const cn_document_anchor *document)
     return true;
 }
 
+static bool fill_proposal(body_messages *m, const cn_proposal_payload *p)
+{
+    carnet__v1__proposal__init(&m->proposal);
+    m->proposal.action = (uint32_t)p->action;
+    m->proposal.member = data_of_digest(&p->member);
+    m->proposal.roles = p->roles;
+    m->proposal.registrar = p->registrar;
+    m->body.payload_case = CARNET__V1__STATEMENT_BODY__PAYLOAD_PROPOSAL;
+    m->body.proposal = &m->proposal;
+    if (p->action != CN_CHANGE_JOIN && p->action != CN_CHANGE_ROTATE)
+        return true;
+    cn_validator_set *alone = calloc(1, sizeof *alone);
+    m->list = calloc(CN_ROW_KEYS, sizeof *m->list);
+    if (!alone || !m->list) {
+        free(alone);
+        return false;
+    }
+    alone->n = 1;
+    alone->row[0] = p->row;
+    cn_buf row;
+    cn_buf_init(&row, CN_SET_ROW_LEN);
+    cn_validator_set_encode(alone, &row);
+    free(alone);
+    CN_ASSERT(!row.fault && row.n == CN_SET_ROW_LEN);
+    memcpy(m->row, row.p, CN_SET_ROW_LEN);
+    cn_buf_free(&row);
+    m->proposal.row = data_of(m->row, CN_SET_ROW_LEN);
+    for (size_t i = 0; i < CN_ROW_KEYS; i++)
+        m->list[i] = data_of(p->possession[i].b, CN_SIGNATURE_LEN);
+    m->proposal.n_possession = CN_ROW_KEYS;
+    m->proposal.possession = m->list;
+    return true;
+}
+
+static void fill_ballot(body_messages *m, const cn_ballot_payload *b)
+{
+    carnet__v1__ballot__init(&m->ballot);
+    m->ballot.proposal = data_of_digest(&b->proposal);
+    m->ballot.member = data_of_digest(&b->member);
+    m->ballot.approve = b->approve ? 1 : 2;
+    m->body.payload_case = CARNET__V1__STATEMENT_BODY__PAYLOAD_BALLOT;
+    m->body.ballot = &m->ballot;
+}
+
+static void fill_readiness(body_messages *m, const cn_readiness_payload *r)
+{
+    carnet__v1__readiness__init(&m->readiness);
+    m->readiness.proposal = data_of_digest(&r->proposal);
+    m->readiness.member = data_of_digest(&r->member);
+    m->readiness.height = r->height;
+    m->readiness.block = data_of_digest(&r->block);
+    m->readiness.signature = data_of(r->signature.b, CN_SIGNATURE_LEN);
+    m->body.payload_case = CARNET__V1__STATEMENT_BODY__PAYLOAD_READINESS;
+    m->body.readiness = &m->readiness;
+}
+
 static bool fill_body(body_messages *m, const cn_body *body)
 {
     carnet__v1__statement_body__init(&m->body);
@@ -192,6 +252,14 @@ static bool fill_body(body_messages *m, const cn_body *body)
         return true;
     case CN_PAYLOAD_DOCUMENT:
         return fill_document(m, &body->document);
+    case CN_PAYLOAD_PROPOSAL:
+        return fill_proposal(m, &body->proposal);
+    case CN_PAYLOAD_BALLOT:
+        fill_ballot(m, &body->ballot);
+        return true;
+    case CN_PAYLOAD_READINESS:
+        fill_readiness(m, &body->readiness);
+        return true;
     }
     return false;
 }

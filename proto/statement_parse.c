@@ -320,6 +320,90 @@ static cn_status parse_document(const Carnet__V1__DocumentAnchor *m, cn_arena *a
     return st;
 }
 
+/* ---- membership ---- */
+
+static cn_status parse_row(const Carnet__V1__Proposal *m, cn_proposal_payload *ret, cn_err *err)
+{
+    cn_validator_set *alone = NULL;
+    cn_err why;
+    if (m->row.len != CN_SET_ROW_LEN)
+        return cn_fail(err, CN_INVALID, "proposal.row", "has %zu bytes, must have %d", m->row.len, CN_SET_ROW_LEN);
+    if (m->n_possession != CN_ROW_KEYS)
+        return cn_fail(err, CN_INVALID, "proposal.possession", "%zu signatures, must be %d", m->n_possession,
+                       CN_ROW_KEYS);
+    for (size_t i = 0; i < CN_ROW_KEYS; i++) {
+        if (m->possession[i].len != CN_SIGNATURE_LEN)
+            return cn_fail(err, CN_INVALID, "proposal.possession", "a signature has %zu bytes, must have %d",
+                           m->possession[i].len, CN_SIGNATURE_LEN);
+        memcpy(ret->possession[i].b, m->possession[i].data, CN_SIGNATURE_LEN);
+    }
+    alone = calloc(1, sizeof *alone);
+    if (!alone)
+        return cn_fail(err, CN_NO_MEMORY, "proposal.row", "out of memory");
+    cn_status st = cn_validator_set_decode(m->row.data, m->row.len, alone, &why);
+    ret->row = alone->row[0];
+    free(alone);
+    if (st != CN_OK)
+        return cn_fail(err, st, "proposal.row", "%s", why.text);
+    return cn_digest_eq(&ret->row.member, &ret->member)
+               ? CN_OK
+               : cn_fail(err, CN_INVALID, "proposal.row", "is the row of another member than proposal.member");
+}
+
+static cn_status parse_proposal(const Carnet__V1__Proposal *m, cn_proposal_payload *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "proposal", err);
+    if (st == CN_OK)
+        st = take_digest(&m->member, "proposal.member", &ret->member, err);
+    if (st == CN_OK && (m->action < CN_CHANGE_JOIN || m->action > CN_CHANGE_ROLES))
+        st = cn_fail(err, CN_INVALID, "proposal.action",
+                     "action %u is not 1 (join), 2 (leave), 3 (rotate) or 4 (roles)", m->action);
+    if (st != CN_OK)
+        return st;
+    bool with_row = m->action == CN_CHANGE_JOIN || m->action == CN_CHANGE_ROTATE, roles = m->action == CN_CHANGE_ROLES;
+    if (!with_row && (m->row.len || m->n_possession))
+        return cn_fail(err, CN_INVALID, "proposal.row", "belongs to join and rotate only");
+    if (!roles && (m->roles || m->registrar))
+        return cn_fail(err, CN_INVALID, "proposal.roles", "belong to the action roles only");
+    if (roles && (m->roles == 0 || (m->roles & ~CN_ROLES_ALL) || m->registrar > 1))
+        return cn_fail(err, CN_INVALID, "proposal.roles", "0x%x is not a set of known roles", m->roles);
+    ret->action = (cn_change_action)m->action;
+    ret->roles = m->roles;
+    ret->registrar = m->registrar == 1;
+    return with_row ? parse_row(m, ret, err) : CN_OK;
+}
+
+static cn_status parse_ballot(const Carnet__V1__Ballot *m, cn_ballot_payload *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "ballot", err);
+    if (st == CN_OK)
+        st = take_digest(&m->proposal, "ballot.proposal", &ret->proposal, err);
+    if (st == CN_OK)
+        st = take_digest(&m->member, "ballot.member", &ret->member, err);
+    if (st == CN_OK && (m->approve < 1 || m->approve > 2))
+        st = cn_fail(err, CN_INVALID, "ballot.approve", "is neither 1 (yes) nor 2 (no)");
+    ret->approve = m->approve == 1;
+    return st;
+}
+
+static cn_status parse_readiness(const Carnet__V1__Readiness *m, cn_readiness_payload *ret, cn_err *err)
+{
+    cn_status st = no_unknown(&m->base, "readiness", err);
+    if (st == CN_OK)
+        st = take_digest(&m->proposal, "readiness.proposal", &ret->proposal, err);
+    if (st == CN_OK)
+        st = take_digest(&m->member, "readiness.member", &ret->member, err);
+    if (st == CN_OK)
+        st = take_digest(&m->block, "readiness.block", &ret->block, err);
+    if (st == CN_OK && m->signature.len != CN_SIGNATURE_LEN)
+        st = cn_fail(err, CN_INVALID, "readiness.signature", "has %zu bytes, must have %d", m->signature.len,
+                     CN_SIGNATURE_LEN);
+    if (st == CN_OK)
+        memcpy(ret->signature.b, m->signature.data, CN_SIGNATURE_LEN);
+    ret->height = m->height;
+    return st;
+}
+
 static cn_status parse_payload(const Carnet__V1__StatementBody *m, cn_arena *arena, cn_body *ret, cn_err *err)
 {
     ret->kind = (cn_payload_kind)m->payload_case;
@@ -332,6 +416,12 @@ static cn_status parse_payload(const Carnet__V1__StatementBody *m, cn_arena *are
         return parse_pairing(m->pairing, &ret->pairing, err);
     case CARNET__V1__STATEMENT_BODY__PAYLOAD_DOCUMENT_ANCHOR:
         return parse_document(m->document_anchor, arena, &ret->document, err);
+    case CARNET__V1__STATEMENT_BODY__PAYLOAD_PROPOSAL:
+        return parse_proposal(m->proposal, &ret->proposal, err);
+    case CARNET__V1__STATEMENT_BODY__PAYLOAD_BALLOT:
+        return parse_ballot(m->ballot, &ret->ballot, err);
+    case CARNET__V1__STATEMENT_BODY__PAYLOAD_READINESS:
+        return parse_readiness(m->readiness, &ret->readiness, err);
     default:
         return cn_fail(err, CN_INVALID, "body.payload", "no payload that version 1 knows is present");
     }

@@ -19,6 +19,7 @@ typedef struct fsck {
     uint8_t salt[32];
     uint64_t bad_tile; /* told once, not for each of its leaves; plus one */
     bool log_differs;  /* told once; every later root differs too */
+    uint64_t closings;
     uint64_t batches_erased, batches_with_items;
     uint64_t subject_records, rows;
 } fsck;
@@ -266,6 +267,25 @@ static void check_tiles(fsck *f)
     mdb_cursor_close(cursor);
 }
 
+/* R11: a closing block has its finalization, and the rows that its header names. */
+static void check_closing(fsck *f, const cn_block_row *row)
+{
+    uint64_t height = 0;
+    cn_span rows, certificate;
+    const cn_header *h = &row->header;
+    if (h->kind != CN_BLOCK_CLOSING)
+        return;
+    f->closings++;
+    if (cn_snapshot_epoch(f->snap, h->epoch + 1, &height, &rows, NULL) != CN_OK || height != h->height)
+        return fault(f, "epochs: closing block %llu began no epoch", (unsigned long long)h->height);
+    cn_digest digest = cn_tagged("carnet/set", rows.p, rows.n);
+    if (!cn_digest_eq(&digest, &h->next_set))
+        fault(f, "epochs: the rows of epoch %llu do not hash to the next set of closing block %llu",
+              (unsigned long long)h->epoch + 1, (unsigned long long)h->height);
+    if (h->height > 0 && cn_snapshot_certificate(f->snap, h->height, &certificate, NULL) != CN_OK)
+        fault(f, "certs: the finalization of closing block %llu is missing", (unsigned long long)h->height);
+}
+
 static void check_blocks(fsck *f)
 {
     cn_frontier log;
@@ -292,6 +312,7 @@ static void check_blocks(fsck *f)
             row.count = 0;
         }
         check_block(f, height, &row, &parent, &log);
+        check_closing(f, &row);
         parent = row.digest;
     }
     cn_digest tiles, recomputed = cn_frontier_root(&log);
@@ -304,6 +325,7 @@ static void check_blocks(fsck *f)
     uint64_t statements = f->tip.log_size - 2;
     check_length(f, T_BLOCKS, f->tip.height + 1);
     check_length(f, T_DIGESTS, f->tip.height + 1);
+    check_length(f, T_EPOCHS, f->closings);
     check_length(f, T_RECORDS, statements);
     check_length(f, T_IDS, statements);
     check_length(f, T_BY_RECORD, statements);

@@ -546,3 +546,20 @@ cn_status cn_snapshot_newest_checkpoint(cn_snapshot *s, cn_header **ret_headers,
     }
     return st;
 }
+
+cn_status cn_snapshot_epoch(cn_snapshot *s, uint64_t epoch, uint64_t *ret_closing_height, cn_span *ret_rows,
+                            cn_err *err)
+{
+    uint8_t key[8];
+    cn_span row;
+    cn_store_u64(key, epoch);
+    cn_status st = get(s, T_EPOCHS, key, sizeof key, &row, err);
+    if (st == CN_OK && row.n <= 8)
+        st = cn_fail(err, CN_CORRUPT, "epochs", "the row of epoch %llu is short; run carnet fsck",
+                     (unsigned long long)epoch);
+    if (st != CN_OK)
+        return st;
+    *ret_closing_height = cn_load_u64(row.p);
+    *ret_rows = CN_SPAN((const uint8_t *)row.p + 8, row.n - 8);
+    return CN_OK;
+}

@@ -446,6 +446,35 @@ static cn_status put_block_row(commit *c, const cn_commit_block *block, uint64_t
     return st;
 }
 
+/* R11: a closing block begins the next epoch; its finalization is kept for ever. */
+static cn_status put_epoch(commit *c, const cn_header *h, cn_span rows, cn_err *err)
+{
+    uint8_t *value = malloc(8 + rows.n), key[8];
+    if (!value)
+        return cn_fail(err, CN_NO_MEMORY, "epochs", "out of memory");
+    memcpy(cn_store_u64(value, h->height), rows.p, rows.n);
+    cn_store_u64(key, h->epoch + 1);
+    cn_status st = cn_row_put(c->txn, &c->store->t, T_EPOCHS, key, sizeof key, value, 8 + rows.n,
+                              MDB_NOOVERWRITE | MDB_APPEND, err);
+    free(value);
+    return st;
+}
+
+static cn_status check_closing(const cn_commit_block *block, cn_err *err)
+{
+    bool closing = block->header.kind == CN_BLOCK_CLOSING;
+    cn_digest digest = cn_tagged("carnet/set", block->set_rows.p, block->set_rows.n);
+    if (closing != (block->set_rows.n > 0) || (closing && !cn_digest_eq(&digest, &block->header.next_set)))
+        return cn_fail(err, CN_CONFLICT, "set_rows",
+                       "block %llu: closing blocks, and only they, come with the rows of "
+                       "their next set",
+                       (unsigned long long)block->header.height);
+    if (closing && block->certificate.n == 0)
+        return cn_fail(err, CN_CONFLICT, "certificate", "closing block %llu comes without its finalization",
+                       (unsigned long long)block->header.height);
+    return CN_OK;
+}
+
 static cn_status check_follows(const commit *c, const cn_commit_block *block, cn_err *err)
 {
     cn_digest digest = cn_header_digest(&block->header);
@@ -471,6 +500,8 @@ static cn_status commit_block(commit *c, const cn_commit_block *block, bool gene
 {
     uint64_t first = c->log.size;
     cn_status st = genesis ? CN_OK : check_follows(c, block, err);
+    if (st == CN_OK && !genesis)
+        st = check_closing(block, err);
     if (st == CN_OK)
         st = put_statements(c, block, err);
     if (st != CN_OK)
@@ -485,6 +516,8 @@ static cn_status commit_block(commit *c, const cn_commit_block *block, bool gene
         st = put_block_row(c, block, first, err);
     if (st == CN_OK && block->map)
         st = put_checkpoint(c, block, err);
+    if (st == CN_OK && block->set_rows.n)
+        st = put_epoch(c, &block->header, block->set_rows, err);
     c->tip = block->header;
     c->tip_digest = block->digest;
     return st;
@@ -609,7 +642,9 @@ static cn_status write_genesis(cn_store *store, cn_span genesis, cn_span set_row
                                const cn_commit_block *block0, cn_err *err)
 {
     commit c = {.store = store};
+    cn_commit_block first = *block0;
     cn_digest leaf[2];
+    first.set_rows = set_rows;
     cn_frontier_init(&c.log);
     int rc = mdb_txn_begin(store->env, NULL, 0, &c.txn);
     if (rc != 0)
@@ -633,7 +668,7 @@ static cn_status write_genesis(cn_store *store, cn_span genesis, cn_span set_row
     if (st == CN_OK)
         st = cn_tiles_append(c.txn, &store->t, 0, leaf, 2, err);
     if (st == CN_OK)
-        st = commit_block(&c, block0, true, err);
+        st = commit_block(&c, &first, true, err);
     if (st == CN_OK)
         st = finish(&c, err);
     if (c.txn)

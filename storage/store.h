@@ -56,6 +56,7 @@ typedef struct cn_commit_block {
     cn_map *map; /* the version whose root is header.state_root; NULL for a normal block */
     size_t side_count;
     const cn_side_change *side;
+    cn_span set_rows; /* closing blocks only: the rows of header.next_set */
 } cn_commit_block;
 
 /* Creates the environment with block 0, whose map is made from cn_map_empty. genesis: exact bytes G;
@@ -105,6 +106,10 @@ cn_status cn_snapshot_genesis(cn_snapshot *s, cn_span *ret_bytes,
 cn_status cn_snapshot_header(cn_snapshot *s, uint64_t height, cn_header *ret, cn_err *err);
 cn_status cn_snapshot_certificate(cn_snapshot *s, uint64_t height, cn_span *ret,
                                   cn_err *err); /* CN_NOT_FOUND: none of its own */
+/* The closing block that began an epoch (R11; height 0 for the first), and the rows of its set. CN_NOT_FOUND: it has
+ * not begun. The finalization of a closing block is always there: cn_snapshot_certificate. */
+cn_status cn_snapshot_epoch(cn_snapshot *s, uint64_t epoch, uint64_t *ret_closing_height, cn_span *ret_rows,
+                            cn_err *err);
 /* The newest checkpoint and what proves it final: the headers from it up to the first one with a finalization of its
  * own. *ret_headers is freed by the caller. */
 cn_status cn_snapshot_newest_checkpoint(cn_snapshot *s, cn_header **ret_headers, size_t *ret_count,

@@ -120,6 +120,20 @@ static json_t *view_registry(const cn_registry_change *change)
     return view;
 }
 
+static const char *action_name(unsigned action)
+{
+    static const char *const names[] = {"", "join", "leave", "rotate", "roles"};
+    return names[action <= 4 ? action : 0];
+}
+
+static json_t *view_proposal(const cn_proposal_payload *p)
+{
+    json_t *view = json_pack("{s:s, s:o}", "action", action_name(p->action), "member", cn_json_digest(&p->member));
+    if (p->action == CN_CHANGE_JOIN || p->action == CN_CHANGE_ROTATE)
+        json_object_set_new(view, "vote_key", cn_json_hex(p->row.vote_key, sizeof p->row.vote_key));
+    return view;
+}
+
 json_t *cn_view_statement(const cn_statement *s, bool with_items)
 {
     const cn_body *b = &s->body;
@@ -145,6 +159,19 @@ json_t *cn_view_statement(const cn_statement *s, bool with_items)
         json_object_set_new(view, "document_anchor",
                             json_pack("{s:o, s:I, s:I}", "digest", cn_json_digest(&b->document.digest), "size",
                                       (json_int_t)b->document.size, "kind", (json_int_t)b->document.kind));
+        break;
+    case CN_PAYLOAD_PROPOSAL:
+        json_object_set_new(view, "proposal", view_proposal(&b->proposal));
+        break;
+    case CN_PAYLOAD_BALLOT:
+        json_object_set_new(view, "ballot",
+                            json_pack("{s:o, s:o, s:b}", "proposal", cn_json_digest(&b->ballot.proposal), "member",
+                                      cn_json_digest(&b->ballot.member), "approve", b->ballot.approve));
+        break;
+    case CN_PAYLOAD_READINESS:
+        json_object_set_new(view, "readiness",
+                            json_pack("{s:o, s:o, s:I}", "proposal", cn_json_digest(&b->readiness.proposal), "member",
+                                      cn_json_digest(&b->readiness.member), "height", (json_int_t)b->readiness.height));
         break;
     }
     if (with_items) {

@@ -294,9 +294,7 @@ static void add_waiter(cn_node *node, cn_admission *a, size_t i)
 
 static void broadcast_statement(cn_node *node, const cn_stmt *stmt)
 {
-    for (unsigned i = 0; i < node->genesis.set.n; i++)
-        if (i != node->self)
-            (void)cn_links_send(node->links, i, CN_WIRE_STATEMENT, stmt->s->whole.p, stmt->s->whole.n, false);
+    cn_peers_broadcast(node, CN_WIRE_STATEMENT, stmt->s->whole.p, stmt->s->whole.n, false);
 }
 
 typedef struct offering {

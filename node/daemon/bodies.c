@@ -81,7 +81,8 @@ void cn_bodies_prune(cn_node *node)
         {
             if (b->header.height > height && !off_branch(node, b))
                 continue;
-            (void)cn_safety_drop_body(node->safety, &b->digest, NULL);
+            if (node->safety)
+                (void)cn_safety_drop_body(node->safety, &b->digest, NULL);
             body_free(node, b);
             changed = true;
         }
@@ -92,6 +93,17 @@ cn_ledger_block *cn_body_executed(cn_node *node, const cn_digest *digest)
 {
     const cn_open_body *b = find(node, digest);
     return b ? b->executed : NULL;
+}
+
+void cn_bodies_drop_all(cn_node *node)
+{
+    cn_open_body *b, *next;
+    HASH_ITER(hh, node->bodies, b, next)
+    {
+        if (node->safety)
+            (void)cn_safety_drop_body(node->safety, &b->digest, NULL);
+        body_free(node, b);
+    }
 }
 
 void cn_bodies_free(cn_node *node)
@@ -178,6 +190,7 @@ static void run(cn_node *node, cn_open_body *b)
             err = why;
         mark(node, b, true);
     }
+    ev.closing_due = ev.ok && cn_ledger_block_closing_due(b->executed);
     if (!ev.ok)
         cn_log(node, "warning", "block %llu %.16s does not execute: %s: %s", (unsigned long long)b->header.height,
                cn_digest_hex(&b->digest).s, err.field, err.text);
@@ -198,18 +211,13 @@ static void fill_from_pool(cn_node *node, cn_open_body *b)
 /* First the proposer, who must have them, then each peer in turn. */
 static void ask(cn_node *node, cn_open_body *b)
 {
-    unsigned n = node->genesis.set.n;
     cn_buf out;
     cn_buf_init(&out, CN_MAX_BLOCK_STATEMENTS * CN_DIGEST_LEN);
     for (size_t i = 0; i < b->count; i++)
         if (!b->stmt[i])
             cn_put_digest(&out, &b->record[i]);
     b->asked_ms = cn_monotonic_ms();
-    for (unsigned tries = 0; tries < n; tries++) {
-        unsigned to = b->asked_peer++ % n;
-        if (to != node->self && cn_links_send(node->links, to, CN_WIRE_FETCH_RECORDS, out.p, out.n, true))
-            break;
-    }
+    (void)cn_peers_ask_one(node, &b->asked_peer, CN_WIRE_FETCH_RECORDS, out.p, out.n);
     cn_buf_free(&out);
 }
 
@@ -431,6 +439,7 @@ void cn_body_build(cn_node *node, const cn_action *action)
                               .header = *cn_ledger_block_header(built),
                               .record_count = count,
                               .record = record};
+        ev.closing_due = cn_ledger_block_closing_due(built);
         cn_open_body *b = find(node, &ev.block.digest);
         if (!b)
             b = body_new(node, &ev.block);

@@ -4,7 +4,7 @@
  *   bodies.c   blocks that are not final, with their statements; executing and building
  *   sync.c     serving and taking final blocks      admit.c  from bytes to the pool: workers, waiters
  *   peers.c    who is linked with which key         way.c    how a node finds peers whose keys were rotated
- *   report.c   status, why, metrics
+ *   epoch.c    one core an epoch, and its keys    report.c   status, why, metrics
  * All fields below "the consensus thread" belong to it alone; others reach it by tasks on the queue. */
 #ifndef CARNET_NODE_DAEMON_INTERNAL_H
 #define CARNET_NODE_DAEMON_INTERNAL_H
@@ -121,12 +121,24 @@ typedef struct cn_way_copy { /* what is served to strangers (way.c) */
 typedef struct cn_peer_slot {
     cn_peer_address where;
     bool set;
+    cn_digest member;
+    int index;               /* in the validator set, or -1: an observer */
     uint64_t learned_height; /* of the checkpoint that proved learned_key; 0: none */
     uint8_t learned_key[32];
 } cn_peer_slot;
 
 #define MAX_REFUSALS 1024
 #define CN_FIRST_EPOCH 1u /* voting starts in it (R11) */
+#define CN_OBSERVER 0xffffu
+
+typedef struct cn_voters { /* who votes in the epoch of the tip's children */
+    uint64_t epoch;
+    cn_validator_set set;
+    cn_digest digest;
+    unsigned self; /* this node's index, or CN_OBSERVER */
+    char name[CN_MAX_VALIDATORS][CN_MAX_NAME + 1];
+    char silent_reason[200]; /* why this validator does not vote; "" when it does */
+} cn_voters;
 
 struct cn_node {
     cn_config config;
@@ -136,14 +148,18 @@ struct cn_node {
     cn_api *api;
     cn_queue *queue, *work;
     pthread_t thread, worker[64];
-    unsigned workers, self; /* self: index in the validator set */
+    unsigned workers;
+    cn_digest member; /* this node's */
     atomic_bool stop;
     bool thread_started;
     cn_status stop_status;
     cn_err stop_err;
-    cn_secret_key vote_key;
+    bool has_vote_key;
+    cn_secret_key vote_key; /* of the epoch, if this node votes in it */
     uint8_t channel_secret[32];
     cn_vote_keys *vote_keys;
+    pthread_rwlock_t voters_lock; /* the consensus thread writes; others read under it */
+    cn_voters voters;
     uint64_t started_ms;
     pthread_rwlock_t key_lock;
     cn_known_key *known_keys;
@@ -157,7 +173,7 @@ struct cn_node {
     /* the consensus thread */
     cn_ledger *ledger;
     cn_mempool *pool;
-    cn_safety *safety;
+    cn_safety *safety; /* NULL: this node does not vote */
     cn_consensus *core;
     cn_open_body *bodies;
     cn_waiter *waiters;
@@ -167,7 +183,7 @@ struct cn_node {
     uint64_t offered_view; /* R7: pending statements are offered again to each new leader */
     unsigned sync_peer, fetch_peer;
     cn_peer_slot peer[CN_LINK_SLOTS];
-    bool in_events;
+    bool in_events, epoch_ended, members_changed;
     struct cn_local_event *events, *events_tail;
 };
 
@@ -197,7 +213,8 @@ void cn_body_serve_block(cn_node *node, unsigned peer, const uint8_t *p, size_t 
 void cn_body_on_block(cn_node *node, const uint8_t *p, size_t n);
 void cn_body_ask_again(cn_node *node, uint64_t now_ms);
 cn_status cn_body_restore(cn_node *node, const cn_safety_body *saved, cn_open_body **ret, cn_err *err);
-void cn_bodies_prune(cn_node *node); /* after a new tip: what is final, and what does not descend from it */
+void cn_bodies_prune(cn_node *node);    /* after a new tip: what is final, and what does not descend from it */
+void cn_bodies_drop_all(cn_node *node); /* at the end of an epoch */
 cn_ledger_block *cn_body_executed(cn_node *node,
                                   const cn_digest *digest); /* borrowed; NULL: not executed, or not here */
 void cn_bodies_mark(cn_node *node);                         /* R7: statements of a block that failed wait again */
@@ -208,13 +225,25 @@ bool cn_verify_statements(cn_node *node, const cn_ledger_block *parent, cn_stmt 
 /* start.c */
 cn_status cn_read_key(const cn_node *node, const char *file, const char *purpose, cn_key_file *ret, cn_err *err);
 
-/* peers.c */
+/* epoch.c */
+cn_status cn_epoch_open(cn_node *node, cn_err *err); /* the core of the epoch that the tip's children belong to */
+void cn_epoch_note_final(cn_node *node, const cn_ledger_block *tip);
+void cn_epoch_follow(cn_node *node); /* goes over to the next epoch when one has ended */
+
+/* peers.c: slots hold members, whose place in the set changes. To the core a peer is its index in the set, or
+ * CN_MAX_VALIDATORS + slot. */
 cn_status cn_peers_open(cn_node *node, cn_err *err);
+unsigned cn_peers_number(const cn_node *node, unsigned slot);
+int cn_peers_slot_of(const cn_node *node, unsigned index); /* -1: this node itself, or no slot */
+bool cn_peers_send(cn_node *node, unsigned number, uint8_t type, const void *p, size_t n, bool urgent);
+void cn_peers_broadcast(cn_node *node, uint8_t type, const void *p, size_t n, bool urgent);
+/* To the next linked peer after *cursor, validators before observers. */
+bool cn_peers_ask_one(cn_node *node, unsigned *cursor, uint8_t type, const void *p, size_t n);
 void cn_queue_message(cn_node *node, unsigned slot, uint8_t type, const uint8_t *payload, size_t n);
-void cn_peers_refresh(cn_node *node); /* channel keys, as the tip names them */
+void cn_peers_refresh(cn_node *node); /* members and their channel keys, as the tip names them */
 void cn_peers_note_final(cn_node *node, const cn_ledger_block *block);
 /* A checkpoint above this ledger proves that the member has this channel key. */
-void cn_peers_learn(cn_node *node, const cn_digest *member, const uint8_t key[32], uint64_t height);
+void cn_peers_learn(cn_node *node, const cn_digest *member, const char *name, const uint8_t key[32], uint64_t height);
 
 /* way.c */
 bool cn_way_serve(cn_node *node, cn_buf *out); /* from any thread; false: there is none */
@@ -247,7 +276,6 @@ void cn_know_key(cn_node *node, const cn_public_key *key);
 bool cn_lookup_key(cn_node *node, const cn_digest *id, cn_public_key *ret); /* from any thread */
 
 /* report.c */
-const char *cn_validator_name(const cn_node *node, unsigned index);
 json_t *cn_report_status(void *ctx);
 json_t *cn_report_why(void *ctx);
 bool cn_report_is_validator(void *ctx, const cn_digest *member);

@@ -121,9 +121,10 @@ void cn_core_answer(cn_node *node, const cn_event *ev)
 
 static void send_to(cn_node *node, const cn_action *a)
 {
-    for (unsigned i = 0; i < node->genesis.set.n; i++)
-        if (i != node->self && (a->to == CN_TO_ALL || a->to == i))
-            (void)cn_links_send(node->links, i, CN_WIRE_CONSENSUS, a->bytes, a->n, true);
+    if (a->to == CN_TO_ALL)
+        cn_peers_broadcast(node, CN_WIRE_CONSENSUS, a->bytes, a->n, true);
+    else
+        (void)cn_peers_send(node, a->to, CN_WIRE_CONSENSUS, a->bytes, a->n, true);
 }
 
 /* Appends to the journal; the sync comes once for the whole list. */
@@ -144,12 +145,8 @@ static bool persist(cn_node *node, const cn_action *a, cn_err *err)
 
 static void fetch_block(cn_node *node, const cn_digest *digest)
 {
-    unsigned n = node->genesis.set.n;
-    for (unsigned sent = 0, tries = 0; tries < n && sent < 2; tries++) {
-        unsigned to = node->fetch_peer++ % n;
-        if (to != node->self && cn_links_send(node->links, to, CN_WIRE_FETCH_BLOCK, digest->b, CN_DIGEST_LEN, true))
-            sent++;
-    }
+    for (int i = 0; i < 2; i++)
+        (void)cn_peers_ask_one(node, &node->fetch_peer, CN_WIRE_FETCH_BLOCK, digest->b, CN_DIGEST_LEN);
 }
 
 void cn_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count)
@@ -181,6 +178,7 @@ static void make_final(cn_node *node, const cn_action *a)
         return;
     }
     cn_core_answer(node, &(cn_event){.kind = CN_EV_DURABLE, .view = a->view});
+    cn_epoch_note_final(node, cn_ledger_tip(node->ledger));
 }
 
 static void report_evidence(cn_node *node, const cn_action *a)
@@ -216,7 +214,7 @@ static void run_action(cn_node *node, const cn_action *a, uint64_t *sync_token)
         make_final(node, a);
         break;
     case CN_ACT_FLOOR:
-        if (cn_safety_raise_floor(node->safety, CN_FIRST_EPOCH, a->view, &err) != CN_OK)
+        if (node->safety && cn_safety_raise_floor(node->safety, node->voters.epoch, a->view, &err) != CN_OK)
             cn_node_fail(node, CN_IO, &err);
         break;
     case CN_ACT_SYNC:
@@ -287,7 +285,9 @@ static void on_message(cn_node *node, const cn_message_task *m)
 {
     switch (m->type) {
     case CN_WIRE_CONSENSUS:
-        cn_core_step(node, &(cn_event){.kind = CN_EV_MESSAGE, .from = m->peer, .bytes = m->bytes, .n = m->n});
+        cn_core_step(
+            node,
+            &(cn_event){.kind = CN_EV_MESSAGE, .from = cn_peers_number(node, m->peer), .bytes = m->bytes, .n = m->n});
         break;
     case CN_WIRE_FETCH_RECORDS:
         cn_body_serve_records(node, m->peer, m->bytes, m->n);
@@ -328,7 +328,7 @@ static void run_task(cn_node *node, cn_task *task)
         break;
     case TASK_LINK: {
         const cn_message_task *m = (cn_message_task *)task;
-        cn_log(node, "info", "link to %s is %s", cn_validator_name(node, m->peer), m->up ? "up" : "down");
+        cn_log(node, "info", "link to %s is %s", node->peer[m->peer].where.name, m->up ? "up" : "down");
         if (m->up) {
             cn_admit_offer(node, m->peer);
             cn_sync_ask_peer(node, m->peer);
@@ -348,9 +348,9 @@ static void run_task(cn_node *node, cn_task *task)
 static uint64_t slowest_round_trip_ms(cn_node *node)
 {
     uint64_t slowest = 0;
-    for (unsigned i = 0; i < node->genesis.set.n; i++) {
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++) {
         cn_link_info info;
-        if (i == node->self)
+        if (!node->peer[i].set || node->peer[i].index < 0)
             continue;
         cn_links_info(node->links, i, &info);
         if (info.up && info.rtt_us > slowest)
@@ -368,8 +368,9 @@ static void offer_again(cn_node *node)
     if (info.view == node->offered_view || oldest == UINT64_MAX || cn_wall_ms() < oldest + 2 * node->config.forward_ms)
         return;
     node->offered_view = info.view;
-    if (info.leader != node->self)
-        cn_admit_offer(node, info.leader);
+    int slot = cn_peers_slot_of(node, info.leader);
+    if (slot >= 0)
+        cn_admit_offer(node, (unsigned)slot);
 }
 
 static void keep_house(cn_node *node)
@@ -405,6 +406,7 @@ void *cn_node_thread(void *arg)
         cn_task *task = cn_queue_pop(node->queue, next_wake_ms(node));
         for (int i = 0; task && i < TASKS_A_ROUND && !atomic_load(&node->stop); i++) {
             run_task(node, task);
+            cn_epoch_follow(node);
             task = i + 1 < TASKS_A_ROUND ? cn_queue_pop(node->queue, 0) : NULL;
         }
         if (atomic_load(&node->stop))

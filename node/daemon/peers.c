@@ -1,5 +1,5 @@
-/* Who is linked with which key. Slots are the validators of the set; their channel keys are those of the ledger, or,
- * when a peer proved that the ledger has gone on without this node (way.c), newer ones. */
+/* Who is linked with which key: every member that has a channel key, validators before observers. Keys are those of the
+ * ledger, or, when a peer proved that the ledger has gone on without this node (way.c), newer ones. */
 #include "node/daemon/internal.h"
 
 #include <stdio.h>
@@ -8,6 +8,18 @@
 #include <unistd.h>
 
 #define NEXT_KEY "channel.next" /* the file of a key that the ledger is about to name */
+
+void cn_queue_message(cn_node *node, unsigned slot, uint8_t type, const uint8_t *payload, size_t n)
+{
+    cn_message_task *m = malloc(sizeof *m + n);
+    if (!m)
+        return;
+    *m = (cn_message_task){.task = {.kind = TASK_MESSAGE, .bytes = sizeof *m + n}, .peer = slot, .type = type, .n = n};
+    if (n)
+        memcpy(m->bytes, payload, n);
+    if (!cn_queue_push(node->queue, &m->task))
+        free(m); /* counted by the queue; the protocol sends again */
+}
 
 static void on_message(void *ctx, unsigned slot, uint8_t type, const uint8_t *payload, size_t n)
 {
@@ -32,18 +44,6 @@ static void on_message(void *ctx, unsigned slot, uint8_t type, const uint8_t *pa
     cn_queue_message(node, slot, type, payload, n);
 }
 
-void cn_queue_message(cn_node *node, unsigned slot, uint8_t type, const uint8_t *payload, size_t n)
-{
-    cn_message_task *m = malloc(sizeof *m + n);
-    if (!m)
-        return;
-    *m = (cn_message_task){.task = {.kind = TASK_MESSAGE, .bytes = sizeof *m + n}, .peer = slot, .type = type, .n = n};
-    if (n)
-        memcpy(m->bytes, payload, n);
-    if (!cn_queue_push(node->queue, &m->task))
-        free(m); /* counted by the queue; the protocol sends again */
-}
-
 static void on_change(void *ctx, unsigned slot, bool up)
 {
     cn_node *node = ctx;
@@ -57,44 +57,159 @@ static void on_change(void *ctx, unsigned slot, bool up)
         free(m);
 }
 
-/* "name=host:port,name=host:port" */
-static cn_status parse_peers(const cn_node *node, cn_peer_address *peers, cn_err *err)
+/* ---- addressing ---- */
+
+unsigned cn_peers_number(const cn_node *node, unsigned slot)
+{
+    bool votes = slot < CN_LINK_SLOTS && node->peer[slot].set && node->peer[slot].index >= 0;
+    return votes ? (unsigned)node->peer[slot].index : CN_MAX_VALIDATORS + slot;
+}
+
+int cn_peers_slot_of(const cn_node *node, unsigned index)
+{
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++)
+        if (node->peer[i].set && node->peer[i].index == (int)index)
+            return (int)i;
+    return -1;
+}
+
+bool cn_peers_send(cn_node *node, unsigned number, uint8_t type, const void *p, size_t n, bool urgent)
+{
+    int slot = number >= CN_MAX_VALIDATORS ? (int)(number - CN_MAX_VALIDATORS) : cn_peers_slot_of(node, number);
+    return slot >= 0 && (unsigned)slot < CN_LINK_SLOTS &&
+           cn_links_send(node->links, (unsigned)slot, type, p, n, urgent);
+}
+
+void cn_peers_broadcast(cn_node *node, uint8_t type, const void *p, size_t n, bool urgent)
+{
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++)
+        if (node->peer[i].set)
+            (void)cn_links_send(node->links, i, type, p, n, urgent);
+}
+
+bool cn_peers_ask_one(cn_node *node, unsigned *cursor, uint8_t type, const void *p, size_t n)
+{
+    for (int observers = 0; observers < 2; observers++)
+        for (unsigned tries = 0; tries < CN_LINK_SLOTS; tries++) {
+            unsigned slot = (*cursor)++ % CN_LINK_SLOTS;
+            const cn_peer_slot *s = &node->peer[slot];
+            if (s->set && (s->index < 0) == (observers == 1) && cn_links_send(node->links, slot, type, p, n, true))
+                return true;
+        }
+    return false;
+}
+
+/* ---- slots ---- */
+
+static cn_peer_slot *slot_of_member(cn_node *node, const cn_digest *member)
+{
+    cn_peer_slot *free_one = NULL;
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++) {
+        cn_peer_slot *s = &node->peer[i];
+        if (s->set && cn_digest_eq(&s->member, member))
+            return s;
+        if (!s->set && !free_one)
+            free_one = s;
+    }
+    return free_one;
+}
+
+/* "name=host:port,name=host:port"; "" where the configuration names none. */
+static void address_of(const cn_node *node, const char *name, char ret[256])
+{
+    char list[CN_CONFIG_TEXT_MAX], *save = NULL;
+    memcpy(list, node->config.peers, sizeof list);
+    ret[0] = '\0';
+    for (char *one = strtok_r(list, ", ", &save); one; one = strtok_r(NULL, ", ", &save)) {
+        char *equals = strchr(one, '=');
+        *equals = '\0';
+        if (strcmp(one, name) == 0)
+            snprintf(ret, 256, "%s", equals + 1);
+    }
+}
+
+static cn_status check_addresses(const cn_node *node, cn_err *err)
 {
     char list[CN_CONFIG_TEXT_MAX], *save = NULL;
     memcpy(list, node->config.peers, sizeof list);
     for (char *one = strtok_r(list, ", ", &save); one; one = strtok_r(NULL, ", ", &save)) {
-        char *equals = strchr(one, '=');
-        if (!equals || !strchr(equals, ':') || strlen(equals + 1) >= sizeof peers->address)
+        const char *equals = strchr(one, '=');
+        if (!equals || !strchr(equals, ':') || strlen(equals + 1) >= 256 || equals == one ||
+            equals - one > (long)CN_MAX_NAME)
             return cn_fail(err, CN_INVALID, "peer.addresses", "\"%.60s\" is not name=host:port", one);
-        *equals = '\0';
-        unsigned i = 0;
-        while (i < node->genesis.set.n && strcmp(peers[i].name, one) != 0)
-            i++;
-        if (i == node->genesis.set.n)
-            return cn_fail(err, CN_INVALID, "peer.addresses", "%.60s is not a validator of this network", one);
-        memcpy(peers[i].address, equals + 1, strlen(equals + 1) + 1);
     }
     return CN_OK;
 }
 
-/* ---- keys ---- */
-
-static bool ledger_key(cn_node *node, unsigned i, uint8_t ret[32])
+static void set_slot(cn_node *node, cn_peer_slot *s, const cn_digest *member, const char *name, const uint8_t key[32])
 {
-    cn_state_member member;
-    if (!cn_ledger_member(node->ledger, NULL, &node->genesis.set.row[i].member, &member))
+    cn_peer_address where = {.dials = cn_digest_cmp(&node->member, member) < 0};
+    snprintf(where.name, sizeof where.name, "%s", name);
+    address_of(node, name, where.address);
+    memcpy(where.channel_key, key, 32);
+    s->index = cn_validator_set_find(&node->voters.set, member);
+    if (s->set && memcmp(&s->where, &where, sizeof where) == 0)
+        return;
+    if (s->set)
+        cn_log(node, "info", "%s has another channel key now", name);
+    s->set = true;
+    s->member = *member;
+    s->where = where;
+    cn_links_set_peer(node->links, (unsigned)(s - node->peer), &where);
+}
+
+static void clear_slot(cn_node *node, cn_peer_slot *s)
+{
+    cn_links_set_peer(node->links, (unsigned)(s - node->peer), NULL);
+    *s = (cn_peer_slot){.index = -1};
+}
+
+/* An observer's slot, when there is none for a validator. */
+static cn_peer_slot *evict_observer(cn_node *node)
+{
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++)
+        if (node->peer[i].set && cn_validator_set_find(&node->voters.set, &node->peer[i].member) < 0) {
+            clear_slot(node, &node->peer[i]);
+            return &node->peer[i];
+        }
+    return NULL;
+}
+
+static void consider(cn_node *node, const cn_digest *member, const cn_state_member *row)
+{
+    static const uint8_t none[32];
+    uint64_t height = cn_ledger_block_header(cn_ledger_tip(node->ledger))->height;
+    if (cn_digest_eq(member, &node->member) || memcmp(row->channel_key, none, 32) == 0)
+        return;
+    cn_peer_slot *s = slot_of_member(node, member);
+    if (!s && cn_validator_set_find(&node->voters.set, member) >= 0)
+        s = evict_observer(node);
+    if (s)
+        set_slot(node, s, member, row->name, s->set && s->learned_height > height ? s->learned_key : row->channel_key);
+}
+
+static bool consider_row(void *ctx, const cn_state_key *key, cn_span value)
+{
+    cn_node *node = ctx;
+    cn_state_member row, newest;
+    (void)key;
+    if (!cn_state_member_decode(value.p, value.n, &row))
         return false;
-    memcpy(ret, member.channel_key, 32);
+    cn_digest member = cn_member_id(row.name);
+    consider(node, &member, cn_ledger_member(node->ledger, NULL, &member, &newest) ? &newest : &row);
     return true;
 }
+
+/* ---- keys ---- */
 
 /* Of channel.key and channel.next.key, the one that the ledger names; channel.key where it names neither. */
 static cn_status choose_own(cn_node *node, uint8_t ret_secret[32], cn_err *err)
 {
     static const char *const files[] = {NEXT_KEY, "channel"};
-    uint8_t named[32] = {0};
+    static const uint8_t none[32];
+    cn_state_member self = {0};
     cn_key_file file;
-    (void)ledger_key(node, node->self, named);
+    bool known = cn_ledger_member(node->ledger, NULL, &node->member, &self);
     cn_status st = CN_NOT_FOUND;
     for (size_t i = 0; i < 2; i++) {
         char path[CN_CONFIG_TEXT_MAX + 32];
@@ -107,43 +222,36 @@ static cn_status choose_own(cn_node *node, uint8_t ret_secret[32], cn_err *err)
         if (st != CN_OK)
             return st;
         memcpy(ret_secret, file.x25519_secret, 32);
-        bool is_named = memcmp(file.x25519_public, named, 32) == 0;
+        bool is_named = memcmp(file.x25519_public, self.channel_key, 32) == 0;
         cn_key_file_wipe(&file);
         if (is_named)
             return CN_OK;
     }
-    cn_log(node, "warning",
-           "the ledger names another channel key for %s than %s/channel.key or " NEXT_KEY ".key: peers "
-           "will refuse this node; see carnet member channel-key",
-           node->config.name, node->config.keys_dir);
+    if (known && memcmp(self.channel_key, none, 32) != 0)
+        cn_log(node, "warning",
+               "the ledger names another channel key for %s than %s/channel.key or " NEXT_KEY ".key: peers will refuse "
+               "this node; see carnet member channel-key",
+               node->config.name, node->config.keys_dir);
     return st;
-}
-
-static void set_slot(cn_node *node, unsigned i)
-{
-    cn_peer_slot *slot = &node->peer[i];
-    uint64_t height = cn_ledger_block_header(cn_ledger_tip(node->ledger))->height;
-    uint8_t key[32];
-    if (slot->learned_height > height)
-        memcpy(key, slot->learned_key, 32);
-    else if (!ledger_key(node, i, key))
-        return;
-    if (slot->set && memcmp(slot->where.channel_key, key, 32) == 0)
-        return;
-    if (slot->set)
-        cn_log(node, "info", "%s has another channel key now", slot->where.name);
-    memcpy(slot->where.channel_key, key, 32);
-    slot->set = true;
-    cn_links_set_peer(node->links, i, &slot->where);
 }
 
 void cn_peers_refresh(cn_node *node)
 {
     uint8_t secret[32];
     cn_err err = {0};
-    for (unsigned i = 0; i < node->genesis.set.n; i++)
-        if (i != node->self)
-            set_slot(node, i);
+    cn_snapshot *snap = NULL;
+    node->members_changed = false;
+    for (unsigned i = 0; i < node->voters.set.n; i++) { /* validators have their slots first */
+        cn_state_member row;
+        const cn_digest *member = &node->voters.set.row[i].member;
+        if (cn_ledger_member(node->ledger, NULL, member, &row))
+            consider(node, member, &row);
+    }
+    if (cn_snapshot_open(node->store, &snap, &err) == CN_OK)
+        (void)cn_snapshot_states(snap, CN_STATE_MEMBER, NULL, consider_row, node, &err);
+    cn_snapshot_close(snap);
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++)
+        node->peer[i].index = node->peer[i].set ? cn_validator_set_find(&node->voters.set, &node->peer[i].member) : -1;
     if (choose_own(node, secret, &err) != CN_OK) {
         cn_log(node, "error", "%s: %s", err.field, err.text);
     } else if (memcmp(secret, node->channel_secret, 32) != 0) {
@@ -154,39 +262,41 @@ void cn_peers_refresh(cn_node *node)
     explicit_bzero(secret, sizeof secret);
 }
 
-void cn_peers_learn(cn_node *node, const cn_digest *member, const uint8_t key[32], uint64_t height)
+void cn_peers_learn(cn_node *node, const cn_digest *member, const char *name, const uint8_t key[32], uint64_t height)
 {
-    int i = cn_validator_set_find(&node->genesis.set, member);
-    if (i < 0 || (unsigned)i == node->self || height < node->peer[i].learned_height)
+    if (cn_digest_eq(member, &node->member) || height <= cn_ledger_block_header(cn_ledger_tip(node->ledger))->height)
         return;
-    node->peer[i].learned_height = height;
-    memcpy(node->peer[i].learned_key, key, 32);
-    set_slot(node, (unsigned)i);
+    cn_peer_slot *s = slot_of_member(node, member);
+    if (!s || (s->set && height < s->learned_height) || (!s->set && !name))
+        return;
+    s->learned_height = height;
+    memcpy(s->learned_key, key, 32);
+    set_slot(node, s, member, name ? name : s->where.name, key);
 }
 
+/* Known members get another key at once; new members are found in the next checkpoint. */
 void cn_peers_note_final(cn_node *node, const cn_ledger_block *block)
 {
-    bool changed = false;
+    bool key_changed = false;
     for (size_t i = 0; i < cn_ledger_block_count(block); i++) {
         const cn_body *body = &cn_ledger_block_statement(block, i)->s->body;
-        changed = changed || (body->kind == CN_PAYLOAD_REGISTRY && body->registry.op == CN_REG_CHANNEL_KEY);
+        if (body->kind != CN_PAYLOAD_REGISTRY)
+            continue;
+        key_changed = key_changed || body->registry.op == CN_REG_CHANNEL_KEY;
+        node->members_changed = node->members_changed || body->registry.op == CN_REG_CHANNEL_KEY ||
+                                body->registry.op == CN_REG_MEMBER_REGISTER;
     }
-    if (changed)
+    bool listed = node->members_changed && cn_ledger_block_header(block)->kind != CN_BLOCK_NORMAL;
+    if (key_changed || listed)
         cn_peers_refresh(node);
+    node->members_changed = node->members_changed || (key_changed && !listed);
 }
 
 /* ---- opening ---- */
 
 cn_status cn_peers_open(cn_node *node, cn_err *err)
 {
-    cn_peer_address *peers = calloc(node->genesis.set.n, sizeof *peers);
-    CN_ASSERT(peers);
-    for (unsigned i = 0; i < node->genesis.set.n; i++) {
-        snprintf(peers[i].name, sizeof peers[i].name, "%s", cn_validator_name(node, i));
-        /* both sides compute the same, whatever their keys are */
-        peers[i].dials = node->self < i;
-    }
-    cn_status st = parse_peers(node, peers, err);
+    cn_status st = check_addresses(node, err);
     if (st == CN_OK)
         st = choose_own(node, node->channel_secret, err);
     cn_links_options options = {.network = node->genesis.network,
@@ -198,14 +308,12 @@ cn_status cn_peers_open(cn_node *node, cn_err *err)
                                 .on_stranger = cn_way_on_stranger,
                                 .greeting = CN_WIRE_WAY_REQUEST};
     memcpy(options.channel_secret, node->channel_secret, 32);
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++)
+        node->peer[i].index = -1;
     if (st == CN_OK)
         st = cn_links_start(&options, &node->links, err);
     explicit_bzero(options.channel_secret, sizeof options.channel_secret);
-    for (unsigned i = 0; st == CN_OK && i < node->genesis.set.n; i++) {
-        node->peer[i].where = peers[i];
-        if (i != node->self)
-            set_slot(node, i);
-    }
-    free(peers);
+    if (st == CN_OK)
+        cn_peers_refresh(node);
     return st;
 }

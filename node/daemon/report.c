@@ -8,15 +8,15 @@
 #define CALL_MS 2000u
 #define HEARD_LATELY_MS 10000u
 
-const char *cn_validator_name(const cn_node *node, unsigned index)
-{
-    for (size_t i = 0; index < node->genesis.set.n && i < node->genesis.member_count; i++)
-        if (cn_digest_eq(&node->genesis.member[i].id, &node->genesis.set.row[index].member))
-            return node->genesis.member[i].name;
-    return "?";
-}
+typedef struct peer_row {
+    bool set;
+    int index; /* in the validator set, or -1 */
+    char name[CN_MAX_NAME + 1];
+} peer_row;
 
 typedef struct picture {
+    cn_voters voters;
+    peer_row peer[CN_LINK_SLOTS];
     cn_consensus_info info;
     cn_header tip;
     cn_digest tip_digest;
@@ -30,6 +30,12 @@ static void take_picture(cn_node *node, void *arg)
     picture *p = arg;
     const cn_ledger_block *tip = cn_ledger_tip(node->ledger);
     cn_consensus_info_get(node->core, &p->info);
+    p->voters = node->voters;
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++) {
+        p->peer[i].set = node->peer[i].set;
+        p->peer[i].index = node->peer[i].index;
+        memcpy(p->peer[i].name, node->peer[i].where.name, sizeof p->peer[i].name);
+    }
     p->tip = *cn_ledger_block_header(tip);
     p->tip_digest = *cn_ledger_block_digest(tip);
     cn_ledger_block_checkpoint(tip, &p->checkpoint_time, &p->checkpoint_log);
@@ -43,27 +49,29 @@ static json_t *not_answering(void)
     return json_pack("{s:s}", "problem", "the consensus thread did not answer within 2 s; see the node's log");
 }
 
-static json_t *names_of(const cn_node *node, uint32_t signers)
+static json_t *names_of(const picture *p, uint32_t signers)
 {
     json_t *names = json_array();
-    for (unsigned i = 0; i < node->genesis.set.n; i++)
+    for (unsigned i = 0; i < p->voters.set.n; i++)
         if (signers >> i & 1)
-            json_array_append_new(names, json_string(cn_validator_name(node, i)));
+            json_array_append_new(names, json_string(p->voters.name[i]));
     return names;
 }
 
-static json_t *peers(cn_node *node, const cn_consensus_info *info)
+static json_t *peers(cn_node *node, const picture *p)
 {
     json_t *list = json_array();
-    for (unsigned i = 0; i < node->genesis.set.n; i++) {
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++) {
         cn_link_info link = {0};
-        if (i == node->self)
+        const peer_row *row = &p->peer[i];
+        if (!row->set)
             continue;
         cn_links_info(node->links, i, &link);
-        json_t *peer = json_pack("{s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:b}", "name", cn_validator_name(node, i), "up",
-                                 link.up, "rtt_us", (json_int_t)link.rtt_us, "sent_bytes", (json_int_t)link.sent_bytes,
-                                 "received_bytes", (json_int_t)link.received_bytes, "dropped", (json_int_t)link.dropped,
-                                 "failures", (json_int_t)link.failures, "silent", info->silent[i]);
+        json_t *peer =
+            json_pack("{s:s, s:b, s:b, s:I, s:I, s:I, s:I, s:I, s:b}", "name", row->name, "validator", row->index >= 0,
+                      "up", link.up, "rtt_us", (json_int_t)link.rtt_us, "sent_bytes", (json_int_t)link.sent_bytes,
+                      "received_bytes", (json_int_t)link.received_bytes, "dropped", (json_int_t)link.dropped,
+                      "failures", (json_int_t)link.failures, "silent", row->index >= 0 && p->info.silent[row->index]);
         if (!link.up && link.last_error[0])
             json_object_set_new(peer, "last_error", json_string(link.last_error));
         json_array_append_new(list, peer);
@@ -78,11 +86,11 @@ json_t *cn_report_status(void *ctx)
     if (!cn_node_call(node, take_picture, &p, CALL_MS))
         return not_answering();
     json_t *validators = json_array();
-    for (unsigned i = 0; i < node->genesis.set.n; i++) {
+    for (unsigned i = 0; i < p.voters.set.n; i++) {
         char key[67];
-        cn_hex(node->genesis.set.row[i].vote_key, 33, key);
-        json_array_append_new(validators, json_pack("{s:i, s:s, s:s}", "index", (int)i, "name",
-                                                    cn_validator_name(node, i), "vote_key", key));
+        cn_hex(p.voters.set.row[i].vote_key, 33, key);
+        json_array_append_new(validators,
+                              json_pack("{s:i, s:s, s:s}", "index", (int)i, "name", p.voters.name[i], "vote_key", key));
     }
     json_t *status = json_pack("{s:s, s:s, s:s, s:s}", "name", node->config.name, "version", CARNET_VERSION, "network",
                                node->genesis.name, "genesis", cn_digest_hex(&node->genesis.network).s);
@@ -96,31 +104,31 @@ json_t *cn_report_status(void *ctx)
     json_object_set_new(status, "pending_bytes", json_integer((json_int_t)p.pool_bytes));
     json_object_set_new(status, "voting", json_boolean(p.info.voting));
     json_object_set_new(status, "uptime_ms", json_integer((json_int_t)(cn_wall_ms() - node->started_ms)));
-    json_object_set_new(status, "set", json_string(cn_digest_hex(&node->genesis.set_digest).s));
+    json_object_set_new(status, "set", json_string(cn_digest_hex(&p.voters.digest).s));
     json_object_set_new(status, "validators", validators);
-    json_object_set_new(status, "peers", peers(node, &p.info));
+    json_object_set_new(status, "peers", peers(node, &p));
     return status;
 }
 
 /* ---- why ---- */
 
-static unsigned reachable(cn_node *node, json_t *missing)
+static unsigned reachable(cn_node *node, const picture *p, json_t *missing)
 {
-    unsigned up = 1;
-    for (unsigned i = 0; i < node->genesis.set.n; i++) {
-        cn_link_info link = {0};
-        if (i == node->self)
-            continue;
-        cn_links_info(node->links, i, &link);
+    unsigned up = 0;
+    for (unsigned v = 0; v < p->voters.set.n; v++) {
+        cn_link_info link = {.up = v == p->voters.self};
+        for (unsigned i = 0; i < CN_LINK_SLOTS; i++)
+            if (p->peer[i].set && p->peer[i].index == (int)v)
+                cn_links_info(node->links, i, &link);
         up += link.up;
         if (!link.up)
-            json_array_append_new(missing, json_pack("{s:s, s:s}", "name", cn_validator_name(node, i), "reason",
+            json_array_append_new(missing, json_pack("{s:s, s:s}", "name", p->voters.name[v], "reason",
                                                      link.last_error[0] ? link.last_error : "not connected yet"));
     }
     return up;
 }
 
-static void summary(cn_node *node, const picture *p, unsigned up, const json_t *missing, char *out, size_t cap)
+static void summary(const picture *p, unsigned up, const json_t *missing, char *out, size_t cap)
 {
     char names[256] = "";
     size_t n = 0;
@@ -137,7 +145,7 @@ static void summary(cn_node *node, const picture *p, unsigned up, const json_t *
                  (unsigned long long)p->tip.height, names[0] ? " Not reachable, but not needed: " : "", names);
     else
         snprintf(out, cap, "View %llu, led by %s: %s. %zu statements wait.%s%s", (unsigned long long)p->info.view,
-                 cn_validator_name(node, p->info.leader), cn_wait_text(p->info.waiting_for), p->pool_count,
+                 p->voters.name[p->info.leader], cn_wait_text(p->info.waiting_for), p->pool_count,
                  names[0] ? " Not reachable: " : "", names);
 }
 
@@ -149,19 +157,21 @@ json_t *cn_report_why(void *ctx)
     if (!cn_node_call(node, take_picture, &p, CALL_MS))
         return not_answering();
     json_t *missing = json_array();
-    unsigned up = reachable(node, missing);
-    summary(node, &p, up, missing, text, sizeof text);
+    unsigned up = reachable(node, &p, missing);
+    summary(&p, up, missing, text, sizeof text);
     json_t *why =
         json_pack("{s:s, s:b, s:i, s:i, s:i, s:o}", "summary", text, "can_commit", up >= p.info.quorum, "reachable",
                   (int)up, "needed", (int)p.info.quorum, "validators", (int)p.info.n, "missing", missing);
+    if (p.voters.silent_reason[0])
+        json_object_set_new(why, "not_voting", json_string(p.voters.silent_reason));
     json_object_set_new(why, "waiting_for", json_string(cn_wait_text(p.info.waiting_for)));
     json_object_set_new(why, "view", json_integer((json_int_t)p.info.view));
-    json_object_set_new(why, "leader", json_string(cn_validator_name(node, p.info.leader)));
+    json_object_set_new(why, "leader", json_string(p.voters.name[p.info.leader]));
     json_object_set_new(why, "in_view_ms", json_integer((json_int_t)(cn_wall_ms() - p.info.entered_ms)));
     json_object_set_new(why, "delay_ms", json_integer((json_int_t)p.info.delay_ms));
-    json_object_set_new(why, "notarize_votes", names_of(node, p.info.notarize_votes));
-    json_object_set_new(why, "nullify_votes", names_of(node, p.info.nullify_votes));
-    json_object_set_new(why, "finalize_votes", names_of(node, p.info.finalize_votes));
+    json_object_set_new(why, "notarize_votes", names_of(&p, p.info.notarize_votes));
+    json_object_set_new(why, "nullify_votes", names_of(&p, p.info.nullify_votes));
+    json_object_set_new(why, "finalize_votes", names_of(&p, p.info.finalize_votes));
     json_object_set_new(why, "pending", json_integer((json_int_t)p.pool_count));
     json_object_set_new(why, "outstanding_blocks", json_integer((json_int_t)p.info.outstanding));
     json_object_set_new(why, "nullified_views", json_integer((json_int_t)p.info.nullified_views));
@@ -170,8 +180,11 @@ json_t *cn_report_why(void *ctx)
 
 bool cn_report_is_validator(void *ctx, const cn_digest *member)
 {
-    const cn_node *node = ctx;
-    return cn_validator_set_find(&node->genesis.set, member) >= 0;
+    cn_node *node = ctx;
+    pthread_rwlock_rdlock(&node->voters_lock);
+    bool votes = cn_validator_set_find(&node->voters.set, member) >= 0;
+    pthread_rwlock_unlock(&node->voters_lock);
+    return votes;
 }
 
 /* ---- health ---- */
@@ -182,14 +195,15 @@ bool cn_report_ready(void *ctx, json_t *checks)
     picture p = {0};
     bool answered = cn_node_call(node, take_picture, &p, CALL_MS);
     json_t *missing = json_array();
-    unsigned up = reachable(node, missing);
+    unsigned up = reachable(node, &p, missing);
     bool quorum = answered && up >= p.info.quorum, synced = answered && p.info.waiting_for != CN_WAIT_SYNC;
+    bool votes = answered && (p.info.voting || p.voters.self == CN_OBSERVER); /* an observer is ready to follow */
     json_decref(missing);
     json_object_set_new(checks, "consensus-thread", json_string(answered ? "ok" : "does not answer"));
     json_object_set_new(checks, "quorum", json_string(quorum ? "ok" : "too few validators are reachable"));
     json_object_set_new(checks, "synced", json_string(synced ? "ok" : "fetching final blocks"));
-    json_object_set_new(checks, "voting", json_string(answered && p.info.voting ? "ok" : "this node does not vote"));
-    return quorum && synced && p.info.voting;
+    json_object_set_new(checks, "voting", json_string(votes ? "ok" : "this node does not vote"));
+    return quorum && synced && votes;
 }
 
 bool cn_report_wait_checkpoint(void *ctx, uint64_t wait_ms)
@@ -214,26 +228,22 @@ static void metric(FILE *out, const char *name, const char *type, const char *he
     fprintf(out, "# HELP carnet_%s %s\n# TYPE carnet_%s %s\ncarnet_%s %llu\n", name, help, name, type, name, value);
 }
 
-static void link_metrics(cn_node *node, FILE *out)
+static void link_metrics(cn_node *node, const picture *p, FILE *out)
 {
-    fprintf(out, "# HELP carnet_peer_up Whether the link to a validator is up.\n# TYPE carnet_peer_up gauge\n");
-    for (unsigned i = 0; i < node->genesis.set.n; i++) {
-        cn_link_info link = {0};
-        if (i == node->self)
+    cn_link_info link[CN_LINK_SLOTS];
+    fprintf(out, "# HELP carnet_peer_up Whether the link to a member's node is up.\n# TYPE carnet_peer_up gauge\n");
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++) {
+        if (!p->peer[i].set)
             continue;
-        cn_links_info(node->links, i, &link);
-        fprintf(out, "carnet_peer_up{peer=\"%s\"} %d\n", cn_validator_name(node, i), link.up);
+        cn_links_info(node->links, i, &link[i]);
+        fprintf(out, "carnet_peer_up{peer=\"%s\"} %d\n", p->peer[i].name, link[i].up);
     }
     fprintf(out, "# HELP carnet_peer_dropped_total Messages dropped because a peer's queue was full.\n"
                  "# TYPE carnet_peer_dropped_total counter\n");
-    for (unsigned i = 0; i < node->genesis.set.n; i++) {
-        cn_link_info link = {0};
-        if (i == node->self)
-            continue;
-        cn_links_info(node->links, i, &link);
-        fprintf(out, "carnet_peer_dropped_total{peer=\"%s\"} %llu\n", cn_validator_name(node, i),
-                (unsigned long long)link.dropped);
-    }
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++)
+        if (p->peer[i].set)
+            fprintf(out, "carnet_peer_dropped_total{peer=\"%s\"} %llu\n", p->peer[i].name,
+                    (unsigned long long)link[i].dropped);
 }
 
 void cn_report_metrics(void *ctx, char **ret_text, size_t *ret_len)
@@ -245,6 +255,8 @@ void cn_report_metrics(void *ctx, char **ret_text, size_t *ret_len)
         return;
     if (cn_node_call(node, take_picture, &p, CALL_MS)) {
         metric(out, "height", "gauge", "Height of the newest final block.", p.tip.height);
+        metric(out, "epoch", "gauge", "Current epoch.", p.info.epoch);
+        metric(out, "validators", "gauge", "Validators of the epoch.", p.info.n);
         metric(out, "view", "gauge", "Current view.", p.info.view);
         metric(out, "pending_statements", "gauge", "Statements that wait for a block.", p.pool_count);
         metric(out, "pending_bytes", "gauge", "Bytes that wait for a block.", p.pool_bytes);
@@ -263,6 +275,6 @@ void cn_report_metrics(void *ctx, char **ret_text, size_t *ret_len)
            atomic_load(&node->bad_peer_bytes));
     metric(out, "peers_refused_total", "counter", "Handshakes refused.", cn_links_refused(node->links));
     metric(out, "queue_dropped_total", "counter", "Tasks refused by a full queue.", cn_queue_dropped(node->queue));
-    link_metrics(node, out);
+    link_metrics(node, &p, out);
     fclose(out);
 }

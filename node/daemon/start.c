@@ -56,27 +56,7 @@ static cn_status load_genesis(cn_node *node, cn_buf *bytes, cn_err *err)
                      cn_digest_hex(&node->genesis.network).s);
     if (st != CN_OK)
         return st;
-    cn_digest self = cn_member_id(node->config.name);
-    int index = cn_validator_set_find(&node->genesis.set, &self);
-    if (index < 0)
-        return cn_fail(err, CN_INVALID, "node.name", "%s is not a validator of this network", node->config.name);
-    node->self = (unsigned)index;
-    node->vote_keys = cn_vote_keys_new(&node->genesis.set);
-    return node->vote_keys ? CN_OK : cn_fail(err, CN_NO_MEMORY, "genesis", "out of memory");
-}
-
-static cn_status load_keys(cn_node *node, cn_err *err)
-{
-    cn_key_file file;
-    const cn_set_row *row = &node->genesis.set.row[node->self];
-    cn_status st = cn_read_key(node, "vote", "vote", &file, err);
-    if (st == CN_OK && (file.is_x25519 || memcmp(file.key.public_key.b, row->vote_key, 33) != 0))
-        st = cn_fail(err, CN_CONFLICT, "keys.dir", "vote.key is not the vote key that genesis names for %s",
-                     node->config.name);
-    if (st != CN_OK)
-        return st;
-    node->vote_key = file.key;
-    cn_key_file_wipe(&file);
+    node->member = cn_member_id(node->config.name);
     return CN_OK;
 }
 
@@ -142,99 +122,6 @@ static cn_status open_store(cn_node *node, const cn_buf *genesis, cn_err *err)
     return st == CN_OK ? cn_ledger_open(node->store, &node->genesis, &node->ledger, err) : st;
 }
 
-static void sign_vote(void *ctx, const cn_digest *digest, cn_signature *ret)
-{
-    cn_node *node = ctx;
-    CN_ASSERT(cn_sign(&node->vote_key, digest, ret, NULL) == CN_OK);
-}
-
-static bool verify_vote(void *ctx, unsigned signer, const cn_digest *digest, const uint8_t signature[CN_SIGNATURE_LEN])
-{
-    return cn_vote_verify(((cn_node *)ctx)->vote_keys, signer, digest, signature);
-}
-
-/* The finalization of the tip; every commit ends with one. */
-static cn_status tip_certificate(cn_node *node, uint64_t height, cn_certificate *ret, bool *ret_found, cn_err *err)
-{
-    cn_snapshot *snap = NULL;
-    cn_span bytes;
-    cn_status st = cn_snapshot_open(node->store, &snap, err);
-    *ret_found = false;
-    if (st == CN_OK && height > 0) {
-        st = cn_snapshot_certificate(snap, height, &bytes, err);
-        cn_reader r = cn_reader_of(bytes.p, st == CN_OK ? bytes.n : 0);
-        if (st == CN_OK)
-            st = cn_certificate_read(&r, ret, err);
-        *ret_found = st == CN_OK;
-    }
-    cn_snapshot_close(snap);
-    return st == CN_OK
-               ? st
-               : cn_fail(err, CN_CORRUPT, "certs", "the finalization of the tip cannot be read; run carnet fsck");
-}
-
-static cn_status open_core(cn_node *node, cn_err *err)
-{
-    char path[CN_CONFIG_TEXT_MAX + 32];
-    cn_certificate *cert = calloc(1, sizeof *cert);
-    const cn_ledger_block *tip = cn_ledger_tip(node->ledger);
-    const cn_safety_row *row = NULL;
-    const cn_safety_body *saved = NULL;
-    bool has_cert = false;
-    CN_ASSERT(cert);
-    snprintf(path, sizeof path, "%s/safety.journal", node->config.keys_dir);
-    cn_status st = cn_safety_open(path, node->vote_key.public_key.b, &node->safety, err);
-    if (st == CN_OK)
-        st = tip_certificate(node, cn_ledger_block_header(tip)->height, cert, &has_cert, err);
-    if (st != CN_OK) {
-        free(cert);
-        return st;
-    }
-    size_t rows = cn_safety_rows(node->safety, &row), bodies = cn_safety_bodies(node->safety, &saved), kept = 0;
-    cn_sign_row *sign = calloc(rows + 1, sizeof *sign);
-    cn_block *block = calloc(bodies + 1, sizeof *block);
-    CN_ASSERT(sign && block);
-    for (size_t i = 0; i < rows; i++)
-        sign[i] = (cn_sign_row){row[i].epoch,     row[i].view,      row[i].notarized,
-                                row[i].nullified, row[i].finalized, row[i].block};
-    for (size_t i = 0; i < bodies && st == CN_OK; i++) {
-        cn_open_body *b = NULL;
-        st = cn_body_restore(node, &saved[i], &b, err);
-        if (st == CN_OK && b->header.height > cn_ledger_block_header(tip)->height)
-            block[kept++] = (cn_block){b->digest, b->header, b->count, b->record};
-    }
-    const cn_state_parameters *p = &node->genesis.parameters;
-    cn_consensus_config cfg = {.network = node->genesis.network,
-                               .epoch = CN_FIRST_EPOCH,
-                               .n = node->genesis.set.n,
-                               .self = node->self,
-                               .set = node->genesis.set_digest,
-                               .crypto = {node, sign_vote, verify_vote},
-                               .delay_floor_ms = node->config.delay_floor_ms,
-                               .delay_cap_ms = DELAY_CAP_MS,
-                               .forward_ms = node->config.forward_ms,
-                               .checkpoint_interval_ms = p->checkpoint_interval_ms,
-                               .heartbeat_ms = p->heartbeat_ms,
-                               .may_vote = true,
-                               .final_view = has_cert ? cert->view : 0,
-                               .final_certificate = has_cert ? cert : NULL,
-                               .floor_view = cn_safety_floor_view(node->safety),
-                               .row_count = rows,
-                               .row = sign,
-                               .block_count = kept,
-                               .block = block};
-    cfg.final_block = (cn_block){.digest = *cn_ledger_block_digest(tip), .header = *cn_ledger_block_header(tip)};
-    cn_ledger_block_checkpoint(tip, &cfg.checkpoint_time_ms, &cfg.checkpoint_log_size);
-    if (st == CN_OK)
-        node->core = cn_consensus_new(&cfg, cn_wall_ms());
-    free(sign);
-    free(block);
-    free(cert);
-    if (st == CN_OK)
-        cn_bodies_prune(node);
-    return st;
-}
-
 static cn_status open_api(cn_node *node, cn_err *err)
 {
     cn_api_backend backend = {.ctx = node,
@@ -275,6 +162,7 @@ static void init_locks(cn_node *node)
     pthread_rwlock_init(&node->key_lock, NULL);
     pthread_mutex_init(&node->final_lock, NULL);
     pthread_mutex_init(&node->way.lock, NULL);
+    pthread_rwlock_init(&node->voters_lock, NULL);
     pthread_cond_init(&node->final_moved, &attr);
     pthread_condattr_destroy(&attr);
 }
@@ -303,11 +191,9 @@ cn_status cn_node_start(const cn_config *config, cn_node **ret, cn_err *err)
     CN_ASSERT(node->queue && node->work && node->pool);
     cn_status st = load_genesis(node, &genesis, err);
     if (st == CN_OK)
-        st = load_keys(node, err);
-    if (st == CN_OK)
         st = open_store(node, &genesis, err);
     if (st == CN_OK)
-        st = open_core(node, err);
+        st = cn_epoch_open(node, err);
     if (st == CN_OK) {
         note_start(node);
         st = cn_peers_open(node, err);
@@ -367,8 +253,7 @@ void cn_node_free(cn_node *node)
         pthread_join(node->worker[i], NULL);
     if (node->core)
         cn_consensus_free(node->core);
-    if (node->safety)
-        cn_bodies_free(node);
+    cn_bodies_free(node);
     while (node->events) {
         cn_local_event *e = node->events;
         node->events = e->next;
@@ -389,6 +274,7 @@ void cn_node_free(cn_node *node)
     pthread_rwlock_destroy(&node->key_lock);
     pthread_mutex_destroy(&node->final_lock);
     pthread_mutex_destroy(&node->way.lock);
+    pthread_rwlock_destroy(&node->voters_lock);
     cn_buf_free(&node->way.bytes);
     pthread_cond_destroy(&node->final_moved);
     free(node);

@@ -27,18 +27,12 @@ void cn_sync_ask_peer(cn_node *node, unsigned peer)
 void cn_sync_ask(cn_node *node, bool now)
 {
     uint64_t time = cn_monotonic_ms();
-    unsigned n = node->genesis.set.n;
     if (!now && time < node->sync_asked_ms + ASK_EVERY_MS)
         return;
     uint8_t bytes[8];
     cn_store_u64(bytes, cn_ledger_block_header(cn_ledger_tip(node->ledger))->height);
-    for (unsigned tries = 0; tries < n; tries++) {
-        unsigned to = node->sync_peer++ % n;
-        if (to != node->self && cn_links_send(node->links, to, CN_WIRE_SYNC_REQUEST, bytes, sizeof bytes, true)) {
-            node->sync_asked_ms = time;
-            return;
-        }
-    }
+    if (cn_peers_ask_one(node, &node->sync_peer, CN_WIRE_SYNC_REQUEST, bytes, sizeof bytes))
+        node->sync_asked_ms = time;
 }
 
 /* Whatever was lost on the way to this node (a finalization, a request, its answer), it is not behind for long: a node
@@ -80,6 +74,7 @@ static void put_run(cn_snapshot *snap, uint64_t from, uint64_t tip, cn_buf *out)
     size_t proved = 0;
     uint32_t count = 0, proved_count = 0;
     cn_span certificate = {0}, found;
+    cn_header header;
     cn_put_u32(out, 0);
     for (uint64_t h = from; h <= tip && count < MAX_BLOCKS; h++) {
         if (!put_block(snap, h, out) || (proved_count && out->n > REPLY_BYTES))
@@ -89,6 +84,8 @@ static void put_run(cn_snapshot *snap, uint64_t from, uint64_t tip, cn_buf *out)
             proved = out->n;
             proved_count = count;
             certificate = found;
+            if (cn_snapshot_header(snap, h, &header, NULL) == CN_OK && header.kind == CN_BLOCK_CLOSING)
+                break; /* the next block belongs to another epoch, and to another certificate (R11) */
         }
     }
     out->n = proved; /* what is not proved is cut off */
@@ -273,8 +270,18 @@ static void gather(run *r)
         }
 }
 
+/* By the set of the epoch that this node is in: a run never leads beyond one (R11). */
+static bool proves_finality(cn_node *node, const cn_certificate *cert)
+{
+    pthread_rwlock_rdlock(&node->voters_lock);
+    bool ok = cert->epoch == node->voters.epoch &&
+              cn_certificate_verify(cert, &node->genesis.network, &node->voters.set, node->vote_keys, NULL) == CN_OK;
+    pthread_rwlock_unlock(&node->voters_lock);
+    return ok;
+}
+
 /* Blocks that follow one another, and a finalization of the last. */
-static bool decode_run(const cn_node *node, run *out)
+static bool decode_run(cn_node *node, run *out)
 {
     cn_reader r = cn_reader_of(out->bytes, out->n);
     uint32_t count = cn_read_u32(&r);
@@ -287,15 +294,15 @@ static bool decode_run(const cn_node *node, run *out)
     CN_ASSERT(out->header && out->digest && out->stmt && out->stmt_count);
     for (uint32_t i = 0; i < count; i++) {
         out->count = i + 1;
-        if (!read_block(&r, out, i) || (i > 0 && (!cn_digest_eq(&out->header[i].parent, &out->digest[i - 1]) ||
-                                                  out->header[i].height != out->header[i - 1].height + 1)))
+        if (!read_block(&r, out, i) || (i + 1 < count && out->header[i].kind == CN_BLOCK_CLOSING) ||
+            (i > 0 && (!cn_digest_eq(&out->header[i].parent, &out->digest[i - 1]) ||
+                       out->header[i].height != out->header[i - 1].height + 1)))
             return false;
     }
     out->certificate_bytes = CN_SPAN(r.p, r.n);
     if (cn_certificate_read(&r, &out->certificate, NULL) != CN_OK || !cn_reader_done(&r) ||
         out->certificate.kind != CN_FINALIZE || !cn_digest_eq(&out->certificate.block, &out->digest[count - 1]) ||
-        cn_certificate_verify(&out->certificate, &node->genesis.network, &node->genesis.set, node->vote_keys, NULL) !=
-            CN_OK)
+        !proves_finality(node, &out->certificate))
         return false;
     gather(out);
     return true;
@@ -422,10 +429,12 @@ static void tell_core(cn_node *node, const run *r)
     ev.block.digest = *cn_ledger_block_digest(tip);
     ev.block.header = *cn_ledger_block_header(tip);
     cn_ledger_block_checkpoint(tip, &ev.checkpoint_time_ms, &ev.checkpoint_log_size);
+    ev.closing_due = cn_ledger_block_closing_due(tip);
     cn_log(node, "info", "caught up to height %llu", (unsigned long long)ev.block.header.height);
     cn_core_step(node, &ev);
     cn_bodies_prune(node);
     cn_core_step(node, &(cn_event){.kind = CN_EV_DURABLE, .view = r->certificate.view});
+    cn_epoch_note_final(node, tip);
 }
 
 void cn_sync_take(cn_node *node, cn_task *task)
@@ -437,7 +446,7 @@ void cn_sync_take(cn_node *node, cn_task *task)
     if (atomic_load(&r->bad)) {
         atomic_fetch_add(&node->bad_peer_bytes, 1);
         cn_log(node, "warning", "final blocks from %s are not what they should be; asking another peer",
-               cn_validator_name(node, r->peer));
+               node->peer[r->peer].where.name);
         cn_sync_ask(node, false);
         run_unref(r);
         return;

@@ -7,7 +7,11 @@
  * it; what it proves does not depend on who sent it. Only what is newer than this node's ledger counts, so a replayed
  * one changes nothing.
  *
- * version u8 1 | header count u32 | headers 229 each, the checkpoint first | finalization of the last |
+ * After a change of the set it begins with the epoch chain (R11): who slept through changes of the set knows only the
+ * first of the sets, and each closing block leads to the next.
+ *
+ * version u8 1 | epoch count u16 | (closing header 229 | its finalization | row count u8 | rows of the next set)* |
+ * header count u32 | headers 229 each, the checkpoint first | finalization of the last |
  * row count u8 | (member id 32 | length u32 | ICS-23 existence proof)* |
  * statement count u16 | (log index u64 | length u32 | record | path length u8 | path 32 each)* */
 #include "node/daemon/internal.h"
@@ -19,16 +23,17 @@
 #define RENEW_MS 500u
 #define MAX_STATEMENTS 64u
 #define MAX_HEADERS 1024u
+#define MAX_EPOCHS 256u /* the newest ones; who slept through more starts from an emptied ledger */
 
 /* ---- serving, on link threads ---- */
 
-static cn_status put_members(cn_node *node, cn_snapshot *snap, cn_buf *out, cn_err *err)
+static cn_status put_members(cn_node *node, cn_snapshot *snap, const cn_validator_set *set, cn_buf *out, cn_err *err)
 {
     cn_ics23_existence *proof = calloc(1, sizeof *proof);
     cn_status st = proof ? CN_OK : CN_NO_MEMORY;
-    cn_put_u8(out, (uint8_t)node->genesis.set.n);
-    for (unsigned i = 0; st == CN_OK && i < node->genesis.set.n; i++) {
-        const cn_digest *member = &node->genesis.set.row[i].member;
+    cn_put_u8(out, (uint8_t)set->n);
+    for (unsigned i = 0; st == CN_OK && i < set->n; i++) {
+        const cn_digest *member = &set->row[i].member;
         cn_state_key key = cn_state_key_of(node->genesis.subject_salt, CN_STATE_MEMBER, member->b, CN_DIGEST_LEN);
         cn_put_bytes(out, member->b, CN_DIGEST_LEN);
         size_t at = out->n;
@@ -89,6 +94,37 @@ static cn_status put_statements(cn_snapshot *snap, uint64_t from, uint64_t to, c
     return st;
 }
 
+/* The epochs up to the tip's; *ret_set is the newest set. */
+static cn_status put_epochs(cn_snapshot *snap, cn_buf *out, cn_validator_set *ret_set, cn_err *err)
+{
+    uint64_t newest = CN_FIRST_EPOCH, closing = 0;
+    cn_span rows, certificate;
+    cn_header h;
+    while (cn_snapshot_epoch(snap, newest + 1, &closing, &rows, NULL) == CN_OK)
+        newest++;
+    uint64_t first = newest > MAX_EPOCHS ? newest - MAX_EPOCHS + 1 : CN_FIRST_EPOCH + 1;
+    cn_status st = CN_OK;
+    cn_put_u16(out, newest >= first ? (uint16_t)(newest - first + 1) : 0);
+    for (uint64_t e = first; st == CN_OK && e <= newest; e++) {
+        uint8_t bytes[CN_HEADER_LEN];
+        st = cn_snapshot_epoch(snap, e, &closing, &rows, err);
+        if (st == CN_OK)
+            st = cn_snapshot_header(snap, closing, &h, err);
+        if (st == CN_OK)
+            st = cn_snapshot_certificate(snap, closing, &certificate, err);
+        if (st != CN_OK)
+            break;
+        cn_header_encode(&h, bytes);
+        cn_put_bytes(out, bytes, sizeof bytes);
+        cn_put_bytes(out, certificate.p, certificate.n);
+        cn_put_u8(out, (uint8_t)(rows.n / CN_SET_ROW_LEN));
+        cn_put_bytes(out, rows.p, rows.n);
+    }
+    if (st == CN_OK)
+        st = cn_snapshot_epoch(snap, newest, &closing, &rows, err);
+    return st == CN_OK ? cn_validator_set_decode(rows.p, rows.n, ret_set, err) : st;
+}
+
 static cn_status put_way(cn_node *node, cn_buf *out, cn_err *err)
 {
     cn_snapshot *snap = NULL;
@@ -96,12 +132,16 @@ static cn_status put_way(cn_node *node, cn_buf *out, cn_err *err)
     cn_header h = {0};
     cn_span certificate = {0};
     uint64_t checkpoint_size = 0;
+    cn_validator_set *set = calloc(1, sizeof *set);
+    CN_ASSERT(set);
     cn_status st = cn_snapshot_open(node->store, &snap, err);
     if (st == CN_OK)
         st = cn_snapshot_tip(snap, &tip, err);
     if (st == CN_OK)
         st = cn_snapshot_certificate(snap, tip.height, &certificate, err); /* every commit ends with one */
     cn_put_u8(out, VERSION);
+    if (st == CN_OK)
+        st = put_epochs(snap, out, set, err);
     cn_put_u32(out, st == CN_OK ? (uint32_t)(tip.height - tip.checkpoint + 1) : 0);
     for (uint64_t i = tip.checkpoint; st == CN_OK && i <= tip.height; i++) {
         uint8_t bytes[CN_HEADER_LEN];
@@ -112,10 +152,11 @@ static cn_status put_way(cn_node *node, cn_buf *out, cn_err *err)
     }
     if (st == CN_OK) {
         cn_put_bytes(out, certificate.p, certificate.n);
-        st = put_members(node, snap, out, err);
+        st = put_members(node, snap, set, out, err);
     }
     if (st == CN_OK)
         st = put_statements(snap, checkpoint_size, h.log_size, out, err);
+    free(set);
     cn_snapshot_close(snap);
     return st;
 }
@@ -155,9 +196,67 @@ bool cn_way_on_stranger(void *ctx, uint8_t type, const uint8_t *payload, size_t 
 typedef struct way {
     cn_header checkpoint, tip;
     cn_certificate certificate;
+    cn_validator_set set; /* of the tip's epoch */
+    uint64_t epoch;
+    cn_digest closing; /* the block that began it, where the chain showed one */
 } way;
 
-static cn_status read_headers(cn_reader *r, way *ret, cn_err *err)
+static cn_status check_finalization(cn_node *node, const cn_certificate *cert, const cn_digest *block, const way *w,
+                                    cn_err *err)
+{
+    if (cert->kind != CN_FINALIZE || cert->epoch != w->epoch || !cn_digest_eq(&cert->block, block))
+        return cn_fail(err, CN_INVALID, "finalization", "is not one of the header before it, in epoch %llu",
+                       (unsigned long long)w->epoch);
+    cn_vote_keys *keys = cn_vote_keys_new(&w->set);
+    cn_status st = keys ? cn_certificate_verify(cert, &node->genesis.network, &w->set, keys, err)
+                        : cn_fail(err, CN_NO_MEMORY, "finalization", "out of memory");
+    cn_vote_keys_free(keys);
+    return st;
+}
+
+/* From the set that this node knows to the newest one, closing block by closing block. */
+static cn_status follow_epochs(cn_node *node, cn_reader *r, way *w, cn_err *err)
+{
+    w->epoch = node->voters.epoch;
+    w->set = node->voters.set;
+    unsigned count = cn_read_u16(r);
+    cn_status st = CN_OK;
+    for (unsigned i = 0; i < count && st == CN_OK; i++) {
+        cn_header h;
+        cn_certificate cert;
+        const uint8_t *bytes = cn_read_view(r, CN_HEADER_LEN);
+        st = bytes ? cn_header_decode(bytes, CN_HEADER_LEN, &h, err) : cn_fail(err, CN_INVALID, "epochs", "end early");
+        if (st == CN_OK)
+            st = cn_certificate_read(r, &cert, err);
+        size_t rows = st == CN_OK ? cn_read_u8(r) : 0;
+        const uint8_t *p = st == CN_OK ? cn_read_view(r, rows * CN_SET_ROW_LEN) : NULL;
+        if (st == CN_OK && !p)
+            st = cn_fail(err, CN_INVALID, "epochs", "end early");
+        if (st != CN_OK || h.epoch < w->epoch)
+            continue;
+        cn_digest digest = cn_header_digest_bytes(bytes), set = cn_validator_set_digest(&w->set);
+        if (h.kind != CN_BLOCK_CLOSING || h.epoch != w->epoch || !cn_digest_eq(&h.set, &set))
+            return cn_fail(err, CN_INVALID, "epochs", "a header does not close the epoch before it");
+        st = check_finalization(node, &cert, &digest, w, err);
+        if (st == CN_OK)
+            st = cn_validator_set_decode(p, rows * CN_SET_ROW_LEN, &w->set, err);
+        set = cn_validator_set_digest(&w->set);
+        if (st == CN_OK && !cn_digest_eq(&h.next_set, &set))
+            st = cn_fail(err, CN_INVALID, "epochs", "the rows are not those that the closing header names");
+        w->closing = digest;
+        w->epoch++;
+    }
+    return st;
+}
+
+/* The tip is the newest closing block itself, which the epoch chain has proved. */
+static cn_status check_closing_tip(const way *w, const cn_digest *tip, cn_err *err)
+{
+    return cn_digest_eq(&w->closing, tip) ? CN_OK
+                                          : cn_fail(err, CN_INVALID, "headers", "end with another closing block");
+}
+
+static cn_status read_headers(cn_node *node, cn_reader *r, way *ret, cn_err *err)
 {
     uint32_t count = cn_read_u32(r);
     cn_digest at = {0};
@@ -179,9 +278,11 @@ static cn_status read_headers(cn_reader *r, way *ret, cn_err *err)
         at = cn_header_digest_bytes(bytes);
     }
     cn_status st = cn_certificate_read(r, &ret->certificate, err);
-    if (st == CN_OK && (ret->certificate.kind != CN_FINALIZE || !cn_digest_eq(&ret->certificate.block, &at)))
-        st = cn_fail(err, CN_INVALID, "finalization", "is not one of the last header");
-    return st;
+    if (st != CN_OK || ret->tip.height <= cn_ledger_block_header(cn_ledger_tip(node->ledger))->height)
+        return st; /* an older one is not worth its signatures */
+    if (ret->tip.kind == CN_BLOCK_CLOSING && ret->tip.epoch + 1 == ret->epoch)
+        return check_closing_tip(ret, &at, err);
+    return check_finalization(node, &ret->certificate, &at, ret, err);
 }
 
 static cn_status learn_row(cn_node *node, cn_reader *r, const way *w, cn_ics23_existence *proof, cn_err *err)
@@ -201,7 +302,7 @@ static cn_status learn_row(cn_node *node, cn_reader *r, const way *w, cn_ics23_e
     if (!cn_ics23_verify_existence(proof, &w->checkpoint.state_root, &key, proof->value, proof->value_len) ||
         !cn_state_member_decode(proof->value, proof->value_len, &member))
         return cn_fail(err, CN_INVALID, "members", "the row of a member is not proved by the checkpoint's state root");
-    cn_peers_learn(node, &id, member.channel_key, w->checkpoint.height);
+    cn_peers_learn(node, &id, member.name, member.channel_key, w->checkpoint.height);
     return CN_OK;
 }
 
@@ -223,41 +324,49 @@ static cn_status learn_statement(cn_node *node, cn_reader *r, const way *w, cn_e
         return cn_fail(err, CN_INVALID, "statements", "one is not in the log of the last header");
     cn_status st = cn_statement_decode(record, n, &s, err);
     if (st == CN_OK && changes_channel_key(&s->body) && cn_ledger_key(node->ledger, NULL, &s->body.key_id, &key))
-        cn_peers_learn(node, &key.owner, s->body.registry.channel_key, w->tip.height);
+        cn_peers_learn(node, &key.owner, NULL, s->body.registry.channel_key, w->tip.height);
     cn_statement_free(s);
     return st;
 }
 
-static cn_status take(cn_node *node, const uint8_t *p, size_t n, cn_err *err)
+static cn_status take_members(cn_node *node, cn_reader *r, const way *w, cn_err *err)
 {
-    cn_reader r = cn_reader_of(p, n);
-    way w;
-    if (cn_read_u8(&r) != VERSION)
-        return cn_fail(err, CN_INVALID, "version", "is not %u", VERSION);
-    cn_status st = read_headers(&r, &w, err);
-    if (st != CN_OK)
-        return st;
-    if (w.tip.height <= cn_ledger_block_header(cn_ledger_tip(node->ledger))->height)
-        return CN_OK; /* nothing that this node's own ledger does not say */
-    st = cn_certificate_verify(&w.certificate, &node->genesis.network, &node->genesis.set, node->vote_keys, err);
     cn_ics23_existence *proof = calloc(1, sizeof *proof);
+    cn_status st = CN_OK;
     CN_ASSERT(proof);
-    unsigned count = st == CN_OK ? cn_read_u8(&r) : 0;
+    unsigned count = cn_read_u8(r);
     for (unsigned i = 0; i < count && st == CN_OK; i++)
-        st = learn_row(node, &r, &w, proof, err);
+        st = learn_row(node, r, w, proof, err);
     free(proof);
-    count = st == CN_OK ? cn_read_u16(&r) : 0;
+    count = st == CN_OK ? cn_read_u16(r) : 0;
     for (unsigned i = 0; i < count && st == CN_OK; i++)
-        st = learn_statement(node, &r, &w, err);
-    if (st == CN_OK && !cn_reader_done(&r))
+        st = learn_statement(node, r, w, err);
+    if (st == CN_OK && !cn_reader_done(r))
         st = cn_fail(err, CN_INVALID, "way", "ends early, or bytes follow it");
     return st;
+}
+
+static cn_status take(cn_node *node, const uint8_t *p, size_t n, way *w, cn_err *err)
+{
+    cn_reader r = cn_reader_of(p, n);
+    if (cn_read_u8(&r) != VERSION)
+        return cn_fail(err, CN_INVALID, "version", "is not %u", VERSION);
+    cn_status st = follow_epochs(node, &r, w, err);
+    if (st == CN_OK)
+        st = read_headers(node, &r, w, err);
+    if (st != CN_OK || w->tip.height <= cn_ledger_block_header(cn_ledger_tip(node->ledger))->height)
+        return st; /* or nothing that this node's own ledger does not say */
+    return take_members(node, &r, w, err);
 }
 
 void cn_way_take(cn_node *node, const uint8_t *p, size_t n)
 {
     cn_err err = {0};
-    if (take(node, p, n, &err) == CN_OK)
+    way *w = calloc(1, sizeof *w);
+    CN_ASSERT(w);
+    cn_status st = take(node, p, n, w, &err);
+    free(w);
+    if (st == CN_OK)
         return;
     atomic_fetch_add(&node->bad_peer_bytes, 1);
     cn_log(node, "warning", "a stranger's proof of channel keys was refused: %s: %s", err.field, err.text);

@@ -11,7 +11,9 @@ cn_ledger_block *cn_block_child(cn_ledger *l, cn_ledger_block *parent)
     b->refs = 1;
     b->ledger = l;
     b->parent = parent ? cn_ledger_block_ref(parent) : NULL;
+    cn_buf_init(&b->set_rows, CN_SET_ROW_LEN * CN_MAX_VALIDATORS);
     if (parent) {
+        b->members = cn_members_ref(parent->members);
         b->log = parent->log;
         b->checkpoint_time_ms = parent->checkpoint_time_ms;
         b->checkpoint_log_size = parent->checkpoint_log_size;
@@ -35,6 +37,8 @@ void cn_ledger_block_unref(cn_ledger_block *b)
         free(b->row);
         cn_overlay_clear(&b->overlay);
         cn_map_unref(b->map);
+        cn_members_unref(b->members);
+        cn_buf_free(&b->set_rows);
         free(b);
         b = parent;
     }

@@ -1,7 +1,8 @@
 /* What the files of node/ledger share. Private.
  *
  *   overlay.c  changed values and frontiers, by key      rules.c   what one statement may do
- *   block.c    overlays chained to their parents         ledger.c  genesis, opening, executing, making final  */
+ *   block.c    overlays chained to their parents         ledger.c  genesis, opening, executing, making final
+ *   governance.c  proposals, ballots, readiness, and the closing of an epoch */
 #ifndef CARNET_NODE_LEDGER_INTERNAL_H
 #define CARNET_NODE_LEDGER_INTERNAL_H
 
@@ -37,6 +38,13 @@ void cn_overlay_put_subject(cn_overlay *o, const cn_subject_state *subject);
 void cn_overlay_merge(cn_overlay *into, const cn_overlay *from);
 void cn_overlay_clear(cn_overlay *o);
 
+typedef struct cn_members { /* the set in force for the children of a block */
+    unsigned refs;
+    uint64_t epoch;
+    cn_digest digest;
+    cn_validator_set set;
+} cn_members;
+
 /* ---- blocks ---- */
 struct cn_ledger_block {
     unsigned refs;
@@ -51,7 +59,10 @@ struct cn_ledger_block {
     cn_frontier log;
     size_t row_count, row_cap;
     cn_subject_row *row;
-    cn_map *map; /* checkpoints */
+    cn_map *map;         /* checkpoints */
+    cn_members *members; /* of its children: who votes (governance.c); counted */
+    bool closing_due;    /* known once it is sealed */
+    cn_buf set_rows;     /* closing blocks: rows of the next set */
     uint64_t checkpoint_time_ms, checkpoint_log_size;
 };
 
@@ -63,6 +74,17 @@ struct cn_ledger {
     cn_overlay base;   /* what final blocks changed since */
     cn_ledger_block *tip;
 };
+
+/* ---- governance.c ---- */
+cn_members *cn_members_new(uint64_t epoch, const cn_validator_set *set);
+cn_members *cn_members_ref(cn_members *m);
+void cn_members_unref(cn_members *m); /* NULL is fine */
+/* R11: the change that the state at b holds. */
+cn_status cn_block_change(const cn_ledger_block *b, cn_state_change *ret, cn_err *err);
+/* Writes the activation into the closing block b, whose parent holds a ready change, and gives it its next members. */
+cn_status cn_block_close_epoch(cn_ledger_block *b, cn_err *err);
+/* Sets closing_due, after the block's statements. */
+cn_status cn_block_note_change(cn_ledger_block *b, cn_err *err);
 
 cn_ledger_block *cn_block_child(cn_ledger *l, cn_ledger_block *parent);
 void cn_block_add_statement(cn_ledger_block *b, cn_stmt *stmt);

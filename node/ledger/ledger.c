@@ -104,16 +104,15 @@ static bool checkpoint_due(const cn_ledger_block *parent, uint64_t time_ms)
 /* The header of a child, but for roots and body. */
 static cn_header child_header(const cn_ledger_block *parent, uint8_t kind, uint64_t time_ms)
 {
-    const cn_genesis *g = parent->ledger->genesis;
     return (cn_header){.version = CN_PROTOCOL_VERSION,
                        .kind = kind,
-                       .epoch = 1,
+                       .epoch = parent->members->epoch,
                        .height = parent->header.height + 1,
                        .time_ms = time_ms,
                        .parent = parent->digest,
                        .state_root = parent->header.state_root,
-                       .set = g->set_digest,
-                       .next_set = g->set_digest};
+                       .set = parent->members->digest,
+                       .next_set = parent->members->digest};
 }
 
 /* After its statements: roots, body digest, digest. */
@@ -125,6 +124,9 @@ static cn_status seal(cn_ledger_block *b, cn_err *err)
         records[i] = b->stmt[i]->s->record_digest;
     b->header.body = cn_body_digest(records, b->count);
     free(records);
+    cn_status noted = cn_block_note_change(b, err);
+    if (noted != CN_OK)
+        return noted;
     b->header.log_size = b->log.size;
     b->header.log_root = cn_frontier_root(&b->log);
     if (b->header.kind != CN_BLOCK_NORMAL) {
@@ -141,7 +143,16 @@ static cn_status seal(cn_ledger_block *b, cn_err *err)
 
 static cn_status check_place(const cn_ledger_block *parent, const cn_header *h, size_t count, cn_err *err)
 {
-    cn_header expected = child_header(parent, count ? CN_BLOCK_NORMAL : CN_BLOCK_CHECKPOINT, h->time_ms);
+    bool closing = parent->closing_due;
+    cn_header expected = child_header(parent,
+                                      closing ? CN_BLOCK_CLOSING
+                                      : count ? CN_BLOCK_NORMAL
+                                              : CN_BLOCK_CHECKPOINT,
+                                      h->time_ms);
+    if (closing != (h->kind == CN_BLOCK_CLOSING) || (closing && count))
+        return cn_fail(err, CN_INVALID, "header.kind",
+                       "a ready change of the validators, and only that, is followed by a closing block without "
+                       "statements (R11)");
     if (h->kind != expected.kind)
         return cn_fail(err, CN_INVALID, "header.kind",
                        "a block with statements is normal, one without is a checkpoint");
@@ -150,7 +161,7 @@ static cn_status check_place(const cn_ledger_block *parent, const cn_header *h, 
     if (count && checkpoint_due(parent, h->time_ms))
         return cn_fail(err, CN_INVALID, "header", "a checkpoint is due, so a block with statements is invalid");
     if (h->height != expected.height || h->epoch != expected.epoch || !cn_digest_eq(&h->parent, &expected.parent) ||
-        !cn_digest_eq(&h->set, &expected.set) || !cn_digest_eq(&h->next_set, &expected.next_set))
+        !cn_digest_eq(&h->set, &expected.set) || (!closing && !cn_digest_eq(&h->next_set, &expected.next_set)))
         return cn_fail(err, CN_INVALID, "header", "height, epoch, parent or sets do not follow the parent");
     return CN_OK;
 }
@@ -163,6 +174,8 @@ cn_status cn_ledger_execute(cn_ledger *l, cn_ledger_block *parent, const cn_head
         return st;
     cn_ledger_block *b = cn_block_child(l, parent);
     b->header = child_header(parent, header->kind, header->time_ms);
+    if (header->kind == CN_BLOCK_CLOSING)
+        st = cn_block_close_epoch(b, err);
     for (size_t i = 0; i < count && st == CN_OK; i++)
         st = cn_rules_apply(b, stmts[i], err);
     if (st == CN_OK && b->bytes > l->genesis->parameters.block_bytes)
@@ -186,8 +199,15 @@ cn_status cn_ledger_build(cn_ledger *l, cn_ledger_block *parent, uint64_t time_m
                           void *ctx, const cn_build_limits *limits, cn_ledger_block **ret, cn_err *err)
 {
     cn_ledger_block *b = cn_block_child(l, parent);
-    b->header = child_header(parent, next ? CN_BLOCK_NORMAL : CN_BLOCK_CHECKPOINT, time_ms);
-    cn_status st = CN_OK;
+    bool closing = parent->closing_due;
+    if (closing)
+        next = NULL;
+    b->header = child_header(parent,
+                             closing ? CN_BLOCK_CLOSING
+                             : next  ? CN_BLOCK_NORMAL
+                                     : CN_BLOCK_CHECKPOINT,
+                             time_ms);
+    cn_status st = closing ? cn_block_close_epoch(b, err) : CN_OK;
     if (next && checkpoint_due(parent, time_ms))
         st = cn_fail(err, CN_NOT_FOUND, "block", "a checkpoint is due");
     size_t bytes =
@@ -244,7 +264,8 @@ static cn_status plan_block(commit_plan *plan, size_t i, cn_ledger_block *b, cn_
                                        .statement = plan->statement[i],
                                        .row_count = b->row_count,
                                        .row = b->row,
-                                       .map = b->map};
+                                       .map = b->map,
+                                       .set_rows = CN_SPAN(b->set_rows.p, b->set_rows.n)};
     if (!b->map)
         return CN_OK;
     cn_status st = cn_block_side(b, &plan->side[i], &plan->block[i].side_count, &plan->storage[i], err);
@@ -391,6 +412,25 @@ static cn_status execute_again(cn_ledger *l, uint64_t height, cn_err *err)
     return st;
 }
 
+/* The set in force after a checkpoint: a closing block is followed by the next epoch. */
+static cn_status load_members(cn_ledger *l, const cn_header *h, cn_err *err)
+{
+    uint64_t epoch = h->kind == CN_BLOCK_CLOSING ? h->epoch + 1 : h->epoch, closing = 0;
+    cn_span rows;
+    cn_validator_set *set = calloc(1, sizeof *set);
+    CN_ASSERT(set);
+    cn_status st = cn_snapshot_epoch(l->snap, epoch, &closing, &rows, err);
+    if (st == CN_OK)
+        st = cn_validator_set_decode(rows.p, rows.n, set, err);
+    if (st == CN_OK)
+        l->tip->members = cn_members_new(epoch, set);
+    else
+        st = cn_fail(err, CN_CORRUPT, "epochs", "the set of epoch %llu cannot be read; run carnet fsck",
+                     (unsigned long long)epoch);
+    free(set);
+    return st;
+}
+
 static cn_status recover(cn_ledger *l, cn_err *err)
 {
     cn_tip tip;
@@ -401,6 +441,11 @@ static cn_status recover(cn_ledger *l, cn_err *err)
     if (st != CN_OK)
         return st;
     l->tip = block_of_header(l, &header);
+    st = load_members(l, &header, err);
+    if (st == CN_OK)
+        st = cn_block_note_change(l->tip, err);
+    if (st != CN_OK)
+        return st;
     st = cn_snapshot_log_frontier(l->snap, header.log_size, &l->tip->log, err);
     for (uint64_t h = tip.checkpoint + 1; h <= tip.height && st == CN_OK; h++)
         st = execute_again(l, h, err);

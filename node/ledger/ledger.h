@@ -49,6 +49,14 @@ cn_status cn_ledger_build(cn_ledger *l, cn_ledger_block *parent, uint64_t time_m
 cn_status cn_ledger_finalize(cn_ledger *l, cn_ledger_block *const *blocks, size_t count, cn_span certificate,
                              cn_err *err);
 
+/* ---- who votes (R11); governance.c ---- */
+/* The state after b holds a ready set change: its child must be a closing block, which cn_ledger_build then makes. */
+bool cn_ledger_block_closing_due(const cn_ledger_block *b);
+const cn_validator_set *cn_ledger_block_next_set(const cn_ledger_block *b); /* of a closing block; NULL for others */
+/* The set and the epoch in force for children of parent (NULL: the final tip); borrowed from that block. */
+const cn_validator_set *cn_ledger_set_of(cn_ledger *l, const cn_ledger_block *parent);
+uint64_t cn_ledger_epoch_of(cn_ledger *l, const cn_ledger_block *parent);
+
 /* ---- reading state at a block (NULL: the final tip) ---- */
 bool cn_ledger_key(cn_ledger *l, const cn_ledger_block *at, const cn_digest *key_id, cn_state_device_key *ret);
 bool cn_ledger_member(cn_ledger *l, const cn_ledger_block *at, const cn_digest *member, cn_state_member *ret);

@@ -1,43 +1,16 @@
 /* What one statement may do at its place in the log. Everything is checked before anything is written, so that a
  * statement that does not hold leaves no trace. */
-#include "node/ledger/internal.h"
+#include "node/ledger/apply.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define MAX_WRITES (CN_MAX_SALVAGED + 8)
-
-typedef struct subject_claim {
-    cn_digest tag;
-    uint64_t first_ms, last_ms;
-} subject_claim;
-
-typedef struct write {
-    cn_state_key key;
-    uint16_t n;
-    uint8_t *value;
-} write;
-
-/* One statement being applied. */
-typedef struct apply {
-    cn_ledger_block *b;
-    const cn_statement *s;
-    uint64_t index; /* its log index */
-    const uint8_t *salt;
-    cn_digest key_id;
-    cn_state_device_key key; /* the signer's, with its new chain head */
-    write *writes;
-    size_t write_count;
-    subject_claim *subjects;
-    size_t subject_count, subject_cap;
-} apply;
-
 /* ---- collecting ---- */
 
-static void put(apply *a, cn_state_type type, const void *id, size_t id_len, const uint8_t *value, size_t n)
+void cn_apply_put(cn_apply *a, cn_state_type type, const void *id, size_t id_len, const uint8_t *value, size_t n)
 {
-    CN_ASSERT(a->write_count < MAX_WRITES);
-    write *w = &a->writes[a->write_count++];
+    CN_ASSERT(a->write_count < CN_MAX_WRITES);
+    cn_apply_write *w = &a->writes[a->write_count++];
     w->key = cn_state_key_of(a->salt, type, id, id_len);
     w->n = (uint16_t)n;
     w->value = malloc(n);
@@ -45,20 +18,20 @@ static void put(apply *a, cn_state_type type, const void *id, size_t id_len, con
     memcpy(w->value, value, n);
 }
 
-static void put_key(apply *a, const cn_digest *id, const cn_state_device_key *key)
+static void put_key(cn_apply *a, const cn_digest *id, const cn_state_device_key *key)
 {
     uint8_t value[CN_STATE_VALUE_MAX];
-    put(a, CN_STATE_KEY, id->b, CN_DIGEST_LEN, value, cn_state_key_encode(key, value));
+    cn_apply_put(a, CN_STATE_KEY, id->b, CN_DIGEST_LEN, value, cn_state_key_encode(key, value));
 }
 
-static void put_member(apply *a, const cn_digest *id, const cn_state_member *member)
+void cn_apply_put_member(cn_apply *a, const cn_digest *id, const cn_state_member *member)
 {
     uint8_t value[CN_STATE_VALUE_MAX];
-    put(a, CN_STATE_MEMBER, id->b, CN_DIGEST_LEN, value, cn_state_member_encode(member, value));
+    cn_apply_put(a, CN_STATE_MEMBER, id->b, CN_DIGEST_LEN, value, cn_state_member_encode(member, value));
 }
 
 /* Each distinct subject once, with the interval that the statement claims for it. */
-static void add_subject(apply *a, const cn_digest *tag, uint64_t first_ms, uint64_t last_ms)
+static void add_subject(cn_apply *a, const cn_digest *tag, uint64_t first_ms, uint64_t last_ms)
 {
     for (size_t i = 0; i < a->subject_count; i++)
         if (cn_digest_eq(&a->subjects[i].tag, tag)) {
@@ -73,16 +46,16 @@ static void add_subject(apply *a, const cn_digest *tag, uint64_t first_ms, uint6
         a->subjects = realloc(a->subjects, a->subject_cap * sizeof *a->subjects);
         CN_ASSERT(a->subjects);
     }
-    a->subjects[a->subject_count++] = (subject_claim){*tag, first_ms, last_ms};
+    a->subjects[a->subject_count++] = (cn_subject_claim){*tag, first_ms, last_ms};
 }
 
-static void about_key(apply *a, const cn_digest *key_id)
+static void about_key(cn_apply *a, const cn_digest *key_id)
 {
     cn_digest tag = cn_key_subject(a->salt, key_id);
     add_subject(a, &tag, a->s->body.created_ms, a->s->body.created_ms);
 }
 
-static void about_member(apply *a, const cn_digest *member)
+void cn_apply_about_member(cn_apply *a, const cn_digest *member)
 {
     cn_digest tag = cn_member_subject(a->salt, member);
     add_subject(a, &tag, a->s->body.created_ms, a->s->body.created_ms);
@@ -98,7 +71,7 @@ static bool get_key(const cn_ledger_block *b, const cn_digest *id, cn_state_devi
     return cn_block_get(b, &key, value, &n) && cn_state_key_decode(value, n, ret);
 }
 
-static bool get_member(const cn_ledger_block *b, const cn_digest *id, cn_state_member *ret)
+bool cn_apply_get_member(const cn_ledger_block *b, const cn_digest *id, cn_state_member *ret)
 {
     uint8_t value[CN_STATE_VALUE_MAX];
     size_t n = 0;
@@ -123,7 +96,7 @@ bool cn_ledger_key(cn_ledger *l, const cn_ledger_block *at, const cn_digest *key
 
 bool cn_ledger_member(cn_ledger *l, const cn_ledger_block *at, const cn_digest *member, cn_state_member *ret)
 {
-    return get_member(at ? at : l->tip, member, ret);
+    return cn_apply_get_member(at ? at : l->tip, member, ret);
 }
 
 bool cn_ledger_salvaged(cn_ledger *l, const cn_ledger_block *at, const cn_digest *key_id, const cn_digest *statement)
@@ -133,7 +106,7 @@ bool cn_ledger_salvaged(cn_ledger *l, const cn_ledger_block *at, const cn_digest
 
 /* ---- the signer ---- */
 
-static cn_status check_signer(apply *a, cn_err *err)
+static cn_status check_signer(cn_apply *a, cn_err *err)
 {
     const cn_body *body = &a->s->body;
     if (!cn_digest_eq(&body->network, &a->b->ledger->genesis->network))
@@ -158,22 +131,23 @@ static cn_status check_signer(apply *a, cn_err *err)
     return CN_OK;
 }
 
-static cn_status need_capture(const apply *a, cn_err *err)
+cn_status cn_apply_need_capture(const cn_apply *a, cn_err *err)
 {
     return a->key.purpose == CN_PURPOSE_CAPTURE
                ? CN_OK
                : cn_fail(err, CN_DENIED, "body.key_id", "only a member's capture key may change the registry");
 }
 
-static bool is_registrar(const apply *a)
+static bool is_registrar(const cn_apply *a)
 {
     cn_state_member member;
-    return get_member(a->b, &a->key.owner, &member) && member.is_registrar;
+    return cn_apply_get_member(a->b, &a->key.owner, &member) && member.is_registrar;
 }
 
 /* ---- registry ---- */
 
-static cn_status make_key(apply *a, const cn_key_register *reg, const cn_digest *owner, cn_digest *ret_id, cn_err *err)
+static cn_status make_key(cn_apply *a, const cn_key_register *reg, const cn_digest *owner, cn_digest *ret_id,
+                          cn_err *err)
 {
     cn_state_device_key existing;
     cn_digest id = cn_key_id(&reg->key);
@@ -195,19 +169,19 @@ static cn_status make_key(apply *a, const cn_key_register *reg, const cn_digest 
     return CN_OK;
 }
 
-static cn_status key_register(apply *a, const cn_registry_change *c, cn_err *err)
+static cn_status key_register(cn_apply *a, const cn_registry_change *c, cn_err *err)
 {
     cn_digest id;
-    cn_status st = need_capture(a, err);
+    cn_status st = cn_apply_need_capture(a, err);
     if (st == CN_OK)
         st = make_key(a, &c->new_key, &a->key.owner, &id, err);
     if (st == CN_OK)
-        about_member(a, &a->key.owner);
+        cn_apply_about_member(a, &a->key.owner);
     return st;
 }
 
 /* The key that a change is about, as it is now; the signer's own with its new chain head. */
-static cn_status target_key(const apply *a, const cn_registry_change *c, cn_state_device_key *ret, cn_err *err)
+static cn_status target_key(const cn_apply *a, const cn_registry_change *c, cn_state_device_key *ret, cn_err *err)
 {
     if (cn_digest_eq(&c->key_id, &a->key_id)) {
         *ret = a->key;
@@ -219,24 +193,24 @@ static cn_status target_key(const apply *a, const cn_registry_change *c, cn_stat
     return CN_OK;
 }
 
-static void put_target(apply *a, const cn_registry_change *c, const cn_state_device_key *target)
+static void put_target(cn_apply *a, const cn_registry_change *c, const cn_state_device_key *target)
 {
     if (cn_digest_eq(&c->key_id, &a->key_id))
         a->key = *target; /* written last, with the chain head */
     else
         put_key(a, &c->key_id, target);
     about_key(a, &c->key_id);
-    about_member(a, &target->owner);
+    cn_apply_about_member(a, &target->owner);
 }
 
-static cn_status key_rotate(apply *a, const cn_registry_change *c, cn_err *err)
+static cn_status key_rotate(cn_apply *a, const cn_registry_change *c, cn_err *err)
 {
     cn_state_device_key target;
     cn_digest id;
     bool self = cn_digest_eq(&c->key_id, &a->key_id);
     cn_status st = target_key(a, c, &target, err);
     if (st == CN_OK && !self)
-        st = need_capture(a, err);
+        st = cn_apply_need_capture(a, err);
     if (st == CN_OK && !cn_digest_eq(&target.owner, &a->key.owner))
         st = cn_fail(err, CN_DENIED, "registry_change.key_id", "the key belongs to another member");
     if (st == CN_OK && target.status != CN_KEY_ACTIVE)
@@ -255,16 +229,16 @@ static cn_status key_rotate(apply *a, const cn_registry_change *c, cn_err *err)
     return CN_OK;
 }
 
-static cn_status owner_or_registrar(const apply *a, const cn_state_device_key *target, cn_err *err)
+static cn_status owner_or_registrar(const cn_apply *a, const cn_state_device_key *target, cn_err *err)
 {
-    cn_status st = need_capture(a, err);
+    cn_status st = cn_apply_need_capture(a, err);
     if (st == CN_OK && !cn_digest_eq(&target->owner, &a->key.owner) && !is_registrar(a))
         st = cn_fail(err, CN_DENIED, "registry_change.key_id",
                      "the key belongs to another member, and the signer is no registrar");
     return st;
 }
 
-static cn_status key_revoke(apply *a, const cn_registry_change *c, cn_err *err)
+static cn_status key_revoke(cn_apply *a, const cn_registry_change *c, cn_err *err)
 {
     cn_state_device_key target;
     cn_status st = target_key(a, c, &target, err);
@@ -284,7 +258,7 @@ static cn_status key_revoke(apply *a, const cn_registry_change *c, cn_err *err)
     return CN_OK;
 }
 
-static cn_status key_gap(apply *a, const cn_registry_change *c, cn_err *err)
+static cn_status key_gap(cn_apply *a, const cn_registry_change *c, cn_err *err)
 {
     cn_state_device_key target;
     if (cn_digest_eq(&c->key_id, &a->key_id))
@@ -304,12 +278,12 @@ static cn_status key_gap(apply *a, const cn_registry_change *c, cn_err *err)
     return CN_OK;
 }
 
-static cn_status key_salvage(apply *a, const cn_registry_change *c, cn_err *err)
+static cn_status key_salvage(cn_apply *a, const cn_registry_change *c, cn_err *err)
 {
     cn_state_device_key target;
     cn_status st = target_key(a, c, &target, err);
     if (st == CN_OK)
-        st = need_capture(a, err);
+        st = cn_apply_need_capture(a, err);
     if (st == CN_OK && !cn_digest_eq(&target.owner, &a->key.owner))
         st = cn_fail(err, CN_DENIED, "registry_change.key_id", "only the owner salvages statements of a key");
     if (st == CN_OK && target.status != CN_KEY_REVOKED)
@@ -320,23 +294,23 @@ static cn_status key_salvage(apply *a, const cn_registry_change *c, cn_err *err)
         memcpy(id + CN_DIGEST_LEN, c->salvaged[i].b, CN_DIGEST_LEN);
         value[0] = 1;
         cn_store_u64(cn_store_u32(value + 1, (uint32_t)i), a->index);
-        put(a, CN_STATE_SALVAGE, id, sizeof id, value, sizeof value);
+        cn_apply_put(a, CN_STATE_SALVAGE, id, sizeof id, value, sizeof value);
     }
     if (st == CN_OK) {
         about_key(a, &c->key_id);
-        about_member(a, &target.owner);
+        cn_apply_about_member(a, &target.owner);
     }
     return st;
 }
 
-static cn_status member_register(apply *a, const cn_registry_change *c, cn_err *err)
+static cn_status member_register(cn_apply *a, const cn_registry_change *c, cn_err *err)
 {
     cn_state_member member;
     cn_digest id = cn_member_id(c->name), key_id;
-    cn_status st = need_capture(a, err);
+    cn_status st = cn_apply_need_capture(a, err);
     if (st == CN_OK && !is_registrar(a))
         st = cn_fail(err, CN_DENIED, "body.key_id", "the signer's member is no registrar");
-    if (st == CN_OK && get_member(a->b, &id, &member))
+    if (st == CN_OK && cn_apply_get_member(a->b, &id, &member))
         st = cn_fail(err, CN_CONFLICT, "registry_change.member_register.name", "%s is a member already", c->name);
     if (st == CN_OK)
         st = make_key(a, &c->new_key, &id, &key_id, err);
@@ -347,27 +321,27 @@ static cn_status member_register(apply *a, const cn_registry_change *c, cn_err *
     memcpy(member.country, c->country, sizeof member.country);
     memcpy(member.name, c->name, sizeof member.name);
     member.registered = a->index;
-    put_member(a, &id, &member);
-    about_member(a, &id);
-    about_member(a, &a->key.owner); /* the registrar's record shows whom it admitted */
+    cn_apply_put_member(a, &id, &member);
+    cn_apply_about_member(a, &id);
+    cn_apply_about_member(a, &a->key.owner); /* the registrar's record shows whom it admitted */
     return CN_OK;
 }
 
-static cn_status channel_key(apply *a, const cn_registry_change *c, cn_err *err)
+static cn_status channel_key(cn_apply *a, const cn_registry_change *c, cn_err *err)
 {
     cn_state_member member;
-    cn_status st = need_capture(a, err);
-    if (st == CN_OK && !get_member(a->b, &a->key.owner, &member))
+    cn_status st = cn_apply_need_capture(a, err);
+    if (st == CN_OK && !cn_apply_get_member(a->b, &a->key.owner, &member))
         st = cn_fail(err, CN_CORRUPT, "member", "the owner of a key is no member; run carnet fsck");
     if (st != CN_OK)
         return st;
     memcpy(member.channel_key, c->channel_key, sizeof member.channel_key);
-    put_member(a, &a->key.owner, &member);
-    about_member(a, &a->key.owner);
+    cn_apply_put_member(a, &a->key.owner, &member);
+    cn_apply_about_member(a, &a->key.owner);
     return CN_OK;
 }
 
-static cn_status registry(apply *a, cn_err *err)
+static cn_status registry(cn_apply *a, cn_err *err)
 {
     const cn_registry_change *c = &a->s->body.registry;
     switch (c->op) {
@@ -425,7 +399,7 @@ static unsigned find_tie(const cn_state_pairing *state, const cn_pairing *p, boo
 }
 
 /* (container, consignment, start) names a tie; naming it again with an end closes it. */
-static cn_status pairing(apply *a, cn_err *err)
+static cn_status pairing(cn_apply *a, cn_err *err)
 {
     const cn_pairing *p = &a->s->body.pairing;
     cn_state_pairing state = {0};
@@ -443,7 +417,7 @@ static cn_status pairing(apply *a, cn_err *err)
     }
     uint64_t start_ms = known ? state.row[at].start_ms : p->start_ms;
     state.row[at] = (cn_state_pairing_row){p->consignment, start_ms, p->end_ms};
-    put(a, CN_STATE_PAIRING, p->container.b, CN_DIGEST_LEN, value, cn_state_pairing_encode(&state, value));
+    cn_apply_put(a, CN_STATE_PAIRING, p->container.b, CN_DIGEST_LEN, value, cn_state_pairing_encode(&state, value));
     uint64_t last = p->end_ms ? p->end_ms : p->start_ms;
     add_subject(a, &p->container, p->start_ms, last);
     add_subject(a, &p->consignment, p->start_ms, last);
@@ -451,7 +425,7 @@ static cn_status pairing(apply *a, cn_err *err)
 }
 
 /* An entry on a container whose claimed interval overlaps a pairing at a lower index enters that consignment's tree. */
-static void events(apply *a)
+static void events(cn_apply *a)
 {
     const cn_event_batch *batch = &a->s->body.batch;
     cn_state_pairing *state = malloc(sizeof *state);
@@ -471,7 +445,7 @@ static void events(apply *a)
     free(state);
 }
 
-static void document(apply *a)
+static void document(cn_apply *a)
 {
     const cn_document_anchor *d = &a->s->body.document;
     cn_digest own = cn_document_subject(a->salt, &d->digest);
@@ -482,7 +456,7 @@ static void document(apply *a)
 
 /* ---- writing ---- */
 
-static cn_status write_rows(apply *a, cn_err *err)
+static cn_status write_rows(cn_apply *a, cn_err *err)
 {
     cn_subject_state *states = calloc(a->subject_count + 1, sizeof *states);
     CN_ASSERT(states);
@@ -514,7 +488,7 @@ static cn_status write_rows(apply *a, cn_err *err)
     return st;
 }
 
-static cn_status apply_payload(apply *a, cn_err *err)
+static cn_status apply_payload(cn_apply *a, cn_err *err)
 {
     switch (a->s->body.kind) {
     case CN_PAYLOAD_EVENT_BATCH:
@@ -527,14 +501,20 @@ static cn_status apply_payload(apply *a, cn_err *err)
     case CN_PAYLOAD_DOCUMENT:
         document(a);
         return CN_OK;
+    case CN_PAYLOAD_PROPOSAL:
+        return cn_apply_proposal(a, err);
+    case CN_PAYLOAD_BALLOT:
+        return cn_apply_ballot(a, err);
+    case CN_PAYLOAD_READINESS:
+        return cn_apply_readiness(a, err);
     }
     return cn_fail(err, CN_INVALID, "body.payload", "the payload is not known");
 }
 
 cn_status cn_rules_apply(cn_ledger_block *b, cn_stmt *stmt, cn_err *err)
 {
-    apply a = {.b = b, .s = stmt->s, .index = b->log.size, .salt = b->ledger->genesis->subject_salt};
-    a.writes = calloc(stmt->s->body.kind == CN_PAYLOAD_REGISTRY ? MAX_WRITES : 8, sizeof *a.writes);
+    cn_apply a = {.b = b, .s = stmt->s, .index = b->log.size, .salt = b->ledger->genesis->subject_salt};
+    a.writes = calloc(stmt->s->body.kind == CN_PAYLOAD_REGISTRY ? CN_MAX_WRITES : 8, sizeof *a.writes);
     CN_ASSERT(a.writes);
     cn_status st = check_signer(&a, err);
     if (st == CN_OK)

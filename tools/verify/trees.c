@@ -65,6 +65,18 @@ static bool registry_declares(const verifier *v, const cn_statement *s, const cn
     return cn_digest_eq(&member, tag);
 }
 
+/* R11: the member that the change is about, and the signer's own. */
+static bool governance_declares(const verifier *v, const cn_statement *s, const cn_digest *about, const cn_digest *tag)
+{
+    const uint8_t *salt = v->genesis.subject_salt;
+    const known_key *signer = verify_find_key(v, &s->body.key_id);
+    cn_digest member = cn_member_subject(salt, about);
+    if (cn_digest_eq(&member, tag))
+        return true;
+    member = signer ? cn_member_subject(salt, &signer->owner) : cn_digest_zero;
+    return cn_digest_eq(&member, tag);
+}
+
 bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *tag)
 {
     const cn_body *b = &s->body;
@@ -85,6 +97,12 @@ bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *
                 return true;
         return cn_digest_eq(&own, tag);
     }
+    case CN_PAYLOAD_PROPOSAL:
+        return governance_declares(v, s, &b->proposal.member, tag);
+    case CN_PAYLOAD_BALLOT:
+        return governance_declares(v, s, &b->ballot.member, tag);
+    case CN_PAYLOAD_READINESS:
+        return governance_declares(v, s, &b->readiness.member, tag);
     }
     return false;
 }

@@ -4,8 +4,8 @@
 #include <string.h>
 
 const char *const kit_kind_name[KIT_KINDS] = {
-    "event-batch", "key-register",    "key-rotate",  "key-revoke", "key-gap",
-    "key-salvage", "member-register", "channel-key", "pairing",    "document-anchor",
+    "event-batch", "key-register", "key-rotate",      "key-revoke", "key-gap", "key-salvage", "member-register",
+    "channel-key", "pairing",      "document-anchor", "proposal",   "ballot",  "readiness",
 };
 
 kit_bytes kit_unhex(const char *hex)
@@ -127,6 +127,31 @@ static void fill_registry(kit_bodies *store, enum kit_kind kind, cn_body *body)
     }
 }
 
+/* The signatures inside are any bytes: decoding does not verify them, and P-256 signing is randomised. */
+static void fill_membership(enum kit_kind kind, cn_body *body)
+{
+    kit_set *set = calloc(1, sizeof *set);
+    cr_assert_not_null(set);
+    kit_set_make(set, 1);
+    if (kind == KIT_PROPOSAL) {
+        body->kind = CN_PAYLOAD_PROPOSAL;
+        body->proposal.action = CN_CHANGE_JOIN;
+        body->proposal.row = set->set.row[0];
+        body->proposal.member = set->set.row[0].member;
+        for (unsigned i = 0; i < CN_ROW_KEYS; i++)
+            memset(body->proposal.possession[i].b, (int)(0xc1 + i), CN_SIGNATURE_LEN);
+    } else if (kind == KIT_BALLOT) {
+        body->kind = CN_PAYLOAD_BALLOT;
+        body->ballot = (cn_ballot_payload){kit_fill(0x77), set->set.row[0].member, true};
+    } else {
+        body->kind = CN_PAYLOAD_READINESS;
+        body->readiness = (cn_readiness_payload){
+            .proposal = kit_fill(0x77), .member = set->set.row[0].member, .height = 4711, .block = kit_fill(0x88)};
+        memset(body->readiness.signature.b, 0xc5, CN_SIGNATURE_LEN);
+    }
+    free(set);
+}
+
 cn_body kit_body(kit_bodies *store, enum kit_kind kind)
 {
     cn_body body;
@@ -152,6 +177,8 @@ cn_body kit_body(kit_bodies *store, enum kit_kind kind)
         body.document.issued_ms = 1699999999000;
         body.document.subject = store->list;
         body.document.subject_count = 2;
+    } else if (kind >= KIT_PROPOSAL) {
+        fill_membership(kind, &body);
     } else {
         fill_registry(store, kind, &body);
     }

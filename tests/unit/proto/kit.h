@@ -46,6 +46,9 @@ enum kit_kind {
     KIT_CHANNEL_KEY,
     KIT_PAIRING,
     KIT_DOCUMENT,
+    KIT_PROPOSAL,
+    KIT_BALLOT,
+    KIT_READINESS,
     KIT_KINDS
 };
 extern const char *const kit_kind_name[KIT_KINDS];

@@ -65,6 +65,24 @@ static void same_body(const cn_body *a, const cn_body *b)
         cr_assert_eq(a->document.subject_count, b->document.subject_count);
         cr_assert_arr_eq(a->document.subject, b->document.subject, 32 * a->document.subject_count);
         break;
+    case CN_PAYLOAD_PROPOSAL:
+        cr_assert_eq(a->proposal.action, b->proposal.action);
+        cr_assert_arr_eq(&a->proposal.member, &b->proposal.member, 32);
+        cr_assert_arr_eq(&a->proposal.row, &b->proposal.row, sizeof a->proposal.row);
+        cr_assert_arr_eq(a->proposal.possession, b->proposal.possession, sizeof a->proposal.possession);
+        break;
+    case CN_PAYLOAD_BALLOT:
+        cr_assert_arr_eq(&a->ballot.proposal, &b->ballot.proposal, 32);
+        cr_assert_arr_eq(&a->ballot.member, &b->ballot.member, 32);
+        cr_assert_eq(a->ballot.approve, b->ballot.approve);
+        break;
+    case CN_PAYLOAD_READINESS:
+        cr_assert_arr_eq(&a->readiness.proposal, &b->readiness.proposal, 32);
+        cr_assert_arr_eq(&a->readiness.member, &b->readiness.member, 32);
+        cr_assert_eq(a->readiness.height, b->readiness.height);
+        cr_assert_arr_eq(&a->readiness.block, &b->readiness.block, 32);
+        cr_assert_arr_eq(&a->readiness.signature, &b->readiness.signature, sizeof a->readiness.signature);
+        break;
     }
 }
 

@@ -222,6 +222,19 @@ static void states(FILE *out)
     memcpy(id, key_id.b, 32);
     memcpy(id + 32, statement.b, 32);
     state_row(out, "salvage", CN_STATE_SALVAGE, id, 64, v, 0);
+    cn_state_proposal proposal = {.status = CN_PROPOSAL_ACCEPTED,
+                                  .action = 3,
+                                  .epoch = 2,
+                                  .approvals = 11,
+                                  .refusals = 4,
+                                  .ready = true,
+                                  .proposer = member_id,
+                                  .member = kit_fill(0x66),
+                                  .log_index = 515};
+    memset(proposal.row, 0x5c, sizeof proposal.row);
+    state_row(out, "proposal", CN_STATE_PROPOSAL, statement.b, 32, v, cn_state_proposal_encode(&proposal, v));
+    cn_state_change change = {CN_CHANGE_READY, statement};
+    state_row(out, "change", CN_STATE_CHANGE, "", 0, v, cn_state_change_encode(&change, v));
     cn_subject_leaf leaf = {kit_fill(0x88), 515, 258, 1700000010000};
     uint8_t bytes[CN_SUBJECT_LEAF_LEN];
     cn_subject_leaf_encode(&leaf, bytes);

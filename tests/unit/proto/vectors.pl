@@ -84,6 +84,10 @@ sub new_key {
     my $at = rindex $body, "\x22\x40";
     return number(1, $type) . number(2, $purpose) . bytes(3, substr $body, $at - $length, $length) . substr $body, $at;
 }
+# The row of the member that joins is taken from the file: its keys are points that only the curves' libraries know.
+my $joining = get("statement.proposal.body");
+my $row = substr $joining, index($joining, "\x1a\xb6\x01") + 3, 182;
+my $member = substr $row, 0, 32;
 my $t = 1700000000000;
 my %payload = (
     'event-batch' => bytes(16, bytes(1, root(map { leaf($_) } @item)) . number(2, 4) . entry(0x11, 0, 2, $t, $t + 1000)
@@ -100,6 +104,11 @@ my %payload = (
     'pairing' => bytes(18, bytes(1, fill(0x55)) . bytes(2, fill(0x22)) . number(3, $t) . number(4, $t + 600000)),
     'document-anchor' => bytes(19, bytes(1, sha256('bill of lading')) . number(2, 14) . number(3, 2) . bytes(4, fill(0x11))
             . bytes(4, fill(0x22)) . number(5, $t - 1000)),
+    'proposal' => bytes(20, number(1, 1) . bytes(2, $member) . bytes(3, $row)
+            . join('', map { bytes(4, chr($_) x 64) } 0xc1 .. 0xc4)),
+    'ballot' => bytes(21, bytes(1, fill(0x77)) . bytes(2, $member) . number(3, 1)),
+    'readiness' => bytes(22, bytes(1, fill(0x77)) . bytes(2, $member) . number(3, 4711) . bytes(4, fill(0x88))
+            . bytes(5, "\xc5" x 64)),
 );
 for my $kind (sort keys %payload) {
     my $name = "statement.$kind";
@@ -141,7 +150,7 @@ for ([1, 'notarize', fill(0xb1), 7], [2, 'nullify', "\0" x 32, 14], [3, 'finaliz
 }
 
 # ---- state map
-my %number = (parameters => 1, set => 2, member => 3, key => 4, subject => 5, pairing => 6, salvage => 7);
+my %number = (parameters => 1, set => 2, member => 3, key => 4, subject => 5, pairing => 6, salvage => 7, proposal => 8, change => 9);
 my %value = (
     parameters => "\x01" . u64(1000) . u64(30000) . pack('Nn', 1 << 20, 75),
     set => "\x01\x04" . get('set.digest'),
@@ -151,11 +160,15 @@ my %value = (
         . fill(0x99),
     subject => u64(3) . fill(0x77) . u64(10) . u64(12) . fill(0x99),
     pairing => "\x01\x02" . fill(0x11) . u64($t) . u64($t + 600000) . fill(0x22) . u64($t) . u64(0),
+    proposal => "\x01\x02\x03" . u64(2) . pack('NN', 11, 4) . "\x01" . get('state.member.id') . fill(0x66) . pack('N', 0)
+        . "\0" . u64(515) . "\x5c" x 182,
+    change => "\x01\x02" . fill(0x33),
 );
 is('state.set.id', u64(1));
 is('state.member.id', tagged('carnet/member', 'mombasa-terminal'));
 is('state.key.id', get('key.2.id'));
 is('state.salvage.id', get('key.2.id') . fill(0x33));
+is('state.proposal.id', fill(0x33));
 sub map_leaf { my ($key, $value) = @_; return leaf(chr(33) . $key . chr(32) . sha256($value)) }
 for my $name (sort keys %number) {
     my $type = chr $number{$name};

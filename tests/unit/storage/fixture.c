@@ -82,6 +82,7 @@ static void genesis(fx *f, bool create)
     fx_block *b = calloc(1, sizeof *b);
     cr_assert_not_null(b);
     cn_header h = {.version = CN_PROTOCOL_VERSION, .kind = CN_BLOCK_CLOSING, .log_size = 2};
+    h.next_set = cn_tagged("carnet/set", rows, sizeof rows);
     h.log_root = cn_frontier_root(&f->log);
     h.state_root = cn_map_root(f->map);
     h.body = cn_body_digest(NULL, 0);
