@@ -16,7 +16,8 @@ cn_status __real_cn_certificate_verify(const cn_certificate *c, const cn_digest 
 cn_status __wrap_cn_certificate_verify(const cn_certificate *c, const cn_digest *network, const cn_validator_set *set,
                                        const cn_vote_keys *keys, cn_err *err);
 bool __wrap_cn_links_send(cn_links *links, unsigned peer, uint8_t type, const void *payload, size_t n, bool urgent);
-void __wrap_cn_peers_learn(cn_node *node, const cn_digest *member, const uint8_t key[32], uint64_t height);
+void __wrap_cn_peers_learn(cn_node *node, const cn_digest *member, const char *name, const uint8_t key[32],
+                           uint64_t height);
 cn_status __wrap_cn_secret_key_generate(uint8_t type, cn_secret_key *ret, cn_err *err);
 
 static cn_node *node, *twin; /* twin is two blocks ahead and makes the seeds */
@@ -51,10 +52,12 @@ cn_status __wrap_cn_certificate_verify(const cn_certificate *c, const cn_digest 
     return trust_quorum ? CN_OK : __real_cn_certificate_verify(c, network, set, keys, err);
 }
 
-void __wrap_cn_peers_learn(cn_node *n, const cn_digest *member, const uint8_t key[32], uint64_t height)
+void __wrap_cn_peers_learn(cn_node *n, const cn_digest *member, const char *name, const uint8_t key[32],
+                           uint64_t height)
 {
     (void)n;
     (void)member;
+    (void)name;
     (void)key;
     FUZZ_REQUIRE(trust_quorum && height > 0);
 }
@@ -84,7 +87,12 @@ static cn_node *open_node(fixture *fx, unsigned blocks)
     n->genesis = fx->genesis;
     n->store = fx->store;
     n->ledger = fx->ledger;
-    n->self = 4; /* follows, and never votes */
+    n->voters.epoch = CN_FIRST_EPOCH;
+    n->voters.set = fx->genesis.set;
+    n->voters.digest = fx->genesis.set_digest;
+    n->voters.self = CN_OBSERVER; /* follows, and never votes */
+    for (unsigned i = 0; i < fx->genesis.set.n; i++)
+        n->peer[i] = (cn_peer_slot){.set = true, .member = fx->genesis.set.row[i].member, .index = (int)i};
     n->pool = cn_mempool_new(1u << 20);
     n->queue = cn_queue_new(1u << 20);
     n->work = cn_queue_new(1u << 20);
@@ -94,6 +102,7 @@ static cn_node *open_node(fixture *fx, unsigned blocks)
     pthread_mutex_init(&n->final_lock, NULL);
     pthread_cond_init(&n->final_moved, NULL);
     pthread_rwlock_init(&n->key_lock, NULL);
+    pthread_rwlock_init(&n->voters_lock, NULL);
     return n;
 }
 
@@ -117,7 +126,7 @@ static void start_core(cn_node *n)
     cn_consensus_config cfg = {.network = n->genesis.network,
                                .epoch = CN_FIRST_EPOCH,
                                .n = n->genesis.set.n,
-                               .self = n->self,
+                               .self = n->voters.self,
                                .set = n->genesis.set_digest,
                                .crypto = {n, no_sign, verify_vote},
                                .delay_floor_ms = 250,
@@ -159,7 +168,7 @@ void fuzz_seeds(void)
     cn_buf_init(&way, CN_MAX_MESSAGE_BYTES);
     cn_put_u8(&way, CN_WIRE_WAY);
     FUZZ_REQUIRE(cn_way_serve(twin, &way));
-    take_out_signatures(&way, 1 + 1 + 4 + cn_load_u32(way.p + 2) * CN_HEADER_LEN + 1 + 8 + 8 + 32 + 1 + 1 + 3 * 64);
+    take_out_signatures(&way, 1 + 1 + 2 + 4 + cn_load_u32(way.p + 4) * CN_HEADER_LEN + 1 + 8 + 8 + 32 + 1 + 1 + 3 * 64);
     fuzz_seed("way", way.p, way.n);
     cn_buf_free(&way);
     const cn_ledger_block *tip = cn_ledger_tip(twin->ledger), *genesis = cn_ledger_tip(node->ledger);
