@@ -189,11 +189,11 @@ static cn_status decode_all(cn_admission *a, const cn_span *statements, size_t c
     return CN_OK;
 }
 
-static void wait_until(cn_admission *a, bool for_final, uint64_t deadline_ms)
+/* A node that stops does not wait for its clients' patience to end. */
+static void wait_until(cn_node *node, cn_admission *a, bool for_final, uint64_t deadline_ms)
 {
-    struct timespec until = {.tv_sec = (time_t)(deadline_ms / 1000), .tv_nsec = (long)(deadline_ms % 1000) * 1000000L};
     while (!a->decided || (for_final && a->status == CN_OK && a->final_count < a->count))
-        if (pthread_cond_timedwait(&a->changed, &a->lock, &until) != 0)
+        if (!cn_wait_a_while(node, &a->changed, &a->lock, deadline_ms))
             return;
 }
 
@@ -211,9 +211,9 @@ cn_status cn_admit_submit(void *ctx, const cn_span *statements, size_t count, ui
             st = cn_fail(err, CN_FULL, "queue", "the node is busy; try again later");
         } else {
             pthread_mutex_lock(&a->lock);
-            wait_until(a, false, cn_monotonic_ms() + 10000);
+            wait_until(node, a, false, cn_monotonic_ms() + 10000);
             if (a->want_final)
-                wait_until(a, true, cn_monotonic_ms() + wait_ms);
+                wait_until(node, a, true, cn_monotonic_ms() + wait_ms);
             st = a->decided ? a->status : CN_TIMEOUT;
             if (st != CN_OK)
                 *err =
@@ -370,10 +370,36 @@ static void answer_waiter(cn_waiter *w, const cn_submit_result *result)
     pthread_mutex_lock(&a->lock);
     a->result[w->index] = *result;
     a->final_count++;
+    if (result->phase == CN_PHASE_REFUSED) {
+        a->status = result->err.code;
+        a->err = result->err;
+    }
     pthread_cond_broadcast(&a->changed);
     pthread_mutex_unlock(&a->lock);
     cn_admit_drop(a);
     free(w);
+}
+
+static void answer_waiters(cn_node *node, const cn_submit_result *result)
+{
+    cn_waiter *w = NULL;
+    HASH_FIND(hh, node->waiters, result->id.b, CN_DIGEST_LEN, w);
+    if (w)
+        HASH_DEL(node->waiters, w);
+    while (w) {
+        cn_waiter *next = w->next;
+        answer_waiter(w, result);
+        w = next;
+    }
+}
+
+void cn_admit_dropped(void *ctx, const cn_stmt *stmt, const cn_err *why)
+{
+    cn_node *node = ctx;
+    cn_submit_result result = {.id = stmt->s->id, .phase = CN_PHASE_REFUSED, .err = *why};
+    atomic_fetch_add(&node->refused_statements, 1);
+    remember_refusal(node, &stmt->s->id, why);
+    answer_waiters(node, &result);
 }
 
 /* After the commit: who waits is answered, new keys are known to the workers. */
@@ -385,15 +411,7 @@ void cn_admit_final(cn_node *node, const cn_ledger_block *block)
         const cn_statement *s = cn_ledger_block_statement(block, i)->s;
         cn_submit_result result = {
             .id = s->id, .phase = CN_PHASE_FINAL, .height = h->height, .log_index = first + i, .time_ms = h->time_ms};
-        cn_waiter *w = NULL;
-        HASH_FIND(hh, node->waiters, s->id.b, CN_DIGEST_LEN, w);
-        if (w)
-            HASH_DEL(node->waiters, w);
-        while (w) {
-            cn_waiter *next = w->next;
-            answer_waiter(w, &result);
-            w = next;
-        }
+        answer_waiters(node, &result);
         if (s->body.kind == CN_PAYLOAD_REGISTRY &&
             (s->body.registry.op == CN_REG_KEY_REGISTER || s->body.registry.op == CN_REG_KEY_ROTATE ||
              s->body.registry.op == CN_REG_MEMBER_REGISTER))

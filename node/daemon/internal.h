@@ -199,6 +199,8 @@ void cn_core_answer(cn_node *node, const cn_event *ev); /* queues a local event;
 void cn_core_step(cn_node *node, const cn_event *ev);   /* steps and runs actions and local events until quiet */
 void cn_node_fail(cn_node *node, cn_status status, const cn_err *err);
 bool cn_node_call(cn_node *node, void (*fn)(cn_node *, void *), void *arg, uint64_t timeout_ms);
+/* Waits on the condition, which uses the monotonic clock. False: the deadline has passed, or the node stops. */
+bool cn_wait_a_while(const cn_node *node, pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms);
 void cn_tell_pending(cn_node *node);
 void cn_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count);
 
@@ -269,7 +271,8 @@ cn_status cn_admit_key_head(void *ctx, const cn_digest *key_id, cn_api_key_head 
 bool cn_admit_from_peer(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
 void cn_admit_task(cn_node *node, cn_admission *a); /* on the consensus thread */
 void cn_admit_final(cn_node *node, const cn_ledger_block *block);
-void cn_admit_offer(cn_node *node, unsigned peer); /* what waits here, to one peer, bounded */
+void cn_admit_dropped(void *ctx, const cn_stmt *stmt, const cn_err *why); /* by the pool; ctx: the node */
+void cn_admit_offer(cn_node *node, unsigned peer);                        /* what waits here, to one peer, bounded */
 void cn_admit_drop(cn_admission *a);
 void cn_admit_free(cn_node *node);
 void cn_know_key(cn_node *node, const cn_public_key *key);

@@ -47,6 +47,20 @@ void cn_node_fail(cn_node *node, cn_status status, const cn_err *err)
 
 /* ---- calls from other threads ---- */
 
+#define LOOK_EVERY_MS 100u
+
+bool cn_wait_a_while(const cn_node *node, pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms)
+{
+    uint64_t now = cn_monotonic_ms(), at = now + LOOK_EVERY_MS;
+    if (now >= deadline_ms || atomic_load(&node->stop))
+        return false;
+    if (at > deadline_ms)
+        at = deadline_ms;
+    struct timespec until = {.tv_sec = (time_t)(at / 1000), .tv_nsec = (long)(at % 1000) * 1000000L};
+    (void)pthread_cond_timedwait(cond, lock, &until);
+    return true;
+}
+
 static void call_drop(cn_call_task *call)
 {
     if (atomic_fetch_sub(&call->refs, 1) > 1)
@@ -76,9 +90,8 @@ bool cn_node_call(cn_node *node, void (*fn)(cn_node *, void *), void *arg, uint6
         return false;
     }
     uint64_t deadline = cn_monotonic_ms() + timeout_ms;
-    struct timespec until = {.tv_sec = (time_t)(deadline / 1000), .tv_nsec = (long)(deadline % 1000) * 1000000L};
     pthread_mutex_lock(&call->lock);
-    while (!call->done && pthread_cond_timedwait(&call->changed, &call->lock, &until) == 0)
+    while (!call->done && cn_wait_a_while(node, &call->changed, &call->lock, deadline))
         ;
     bool done = call->done;
     call->abandoned = !done; /* arg is the caller's: it must not be touched any more */

@@ -210,12 +210,10 @@ bool cn_report_wait_checkpoint(void *ctx, uint64_t wait_ms)
 {
     cn_node *node = ctx;
     uint64_t deadline = cn_monotonic_ms() + wait_ms;
-    struct timespec until = {.tv_sec = (time_t)(deadline / 1000), .tv_nsec = (long)(deadline % 1000) * 1000000L};
     pthread_mutex_lock(&node->final_lock);
     uint64_t wanted = node->final_log_size;
-    int rc = 0;
-    while (node->checkpoint_log_size < wanted && rc == 0)
-        rc = pthread_cond_timedwait(&node->final_moved, &node->final_lock, &until);
+    while (node->checkpoint_log_size < wanted && cn_wait_a_while(node, &node->final_moved, &node->final_lock, deadline))
+        ;
     bool covered = node->checkpoint_log_size >= wanted;
     pthread_mutex_unlock(&node->final_lock);
     return covered;

@@ -189,6 +189,7 @@ cn_status cn_node_start(const cn_config *config, cn_node **ret, cn_err *err)
     node->work = cn_queue_new(QUEUE_BYTES);
     node->pool = cn_mempool_new(config->mempool_bytes);
     CN_ASSERT(node->queue && node->work && node->pool);
+    cn_mempool_on_drop(node->pool, cn_admit_dropped, node);
     cn_status st = load_genesis(node, &genesis, err);
     if (st == CN_OK)
         st = open_store(node, &genesis, err);

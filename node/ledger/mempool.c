@@ -31,6 +31,8 @@ struct cn_mempool {
     key_chain *keys;
     bool oldest_known;
     uint64_t oldest_ms;
+    void (*on_drop)(void *ctx, const cn_stmt *stmt, const cn_err *why);
+    void *ctx;
 };
 
 cn_mempool *cn_mempool_new(size_t max_bytes)
@@ -39,6 +41,12 @@ cn_mempool *cn_mempool_new(size_t max_bytes)
     if (pool)
         pool->max_bytes = max_bytes;
     return pool;
+}
+
+void cn_mempool_on_drop(cn_mempool *pool, void (*fn)(void *ctx, const cn_stmt *stmt, const cn_err *why), void *ctx)
+{
+    pool->on_drop = fn;
+    pool->ctx = ctx;
 }
 
 static key_chain *chain_of(const cn_mempool *pool, const cn_digest *key_id)
@@ -72,6 +80,14 @@ static void drop(cn_mempool *pool, entry *e)
     }
     cn_stmt_unref(e->stmt);
     free(e);
+}
+
+/* It never becomes final from here: who submitted it is told. */
+static void give_up(cn_mempool *pool, entry *e, const cn_err *why)
+{
+    if (pool->on_drop)
+        pool->on_drop(pool->ctx, e->stmt, why);
+    drop(pool, e);
 }
 
 void cn_mempool_free(cn_mempool *pool)
@@ -232,14 +248,19 @@ void cn_mempool_final(cn_mempool *pool, cn_ledger *ledger, const cn_ledger_block
             continue;
         /* another statement took the sequence: what stands at or below it never executes */
         while (chain && chain->head && chain->head->stmt->s->body.sequence <= key.last_sequence) {
-            drop(pool, chain->head);
+            cn_err why;
+            cn_fail(&why, CN_BROKEN_CHAIN, "body.sequence",
+                    "%llu was recorded with another statement; the key's next is %llu",
+                    (unsigned long long)chain->head->stmt->s->body.sequence, (unsigned long long)key.last_sequence + 1);
+            give_up(pool, chain->head, &why);
             chain = chain_of(pool, &body->key_id);
         }
         /* it was admitted behind others and is tried now that it is next */
+        cn_err why = {0};
         while (chain && chain->head && chain->head->stmt->s->body.sequence == key.last_sequence + 1 &&
                chain->head->stmt->s->body.kind != CN_PAYLOAD_EVENT_BATCH &&
-               cn_ledger_try(ledger, chain->head->stmt, NULL) != CN_OK) {
-            drop(pool, chain->head);
+               cn_ledger_try(ledger, chain->head->stmt, &why) != CN_OK) {
+            give_up(pool, chain->head, &why);
             chain = chain_of(pool, &body->key_id);
         }
         const cn_body *next = chain ? &chain->head->stmt->s->body : NULL;
@@ -267,8 +288,14 @@ void cn_mempool_expire(cn_mempool *pool, uint64_t now_ms, uint64_t max_ms)
     entry *e, *next;
     DL_FOREACH_SAFE(pool->arrival, e, next)
     {
-        if (!e->executable && e->open_blocks == 0 && now_ms > e->arrived_ms + max_ms)
-            drop(pool, e);
+        if (e->executable || e->open_blocks > 0 || now_ms <= e->arrived_ms + max_ms)
+            continue;
+        cn_err why;
+        cn_fail(&why, CN_BROKEN_CHAIN, "body.sequence",
+                "waited %llu s for what comes before %llu of its key, and it did not come; send that first, then this "
+                "again",
+                (unsigned long long)max_ms / 1000, (unsigned long long)e->stmt->s->body.sequence);
+        give_up(pool, e, &why);
     }
 }
 

@@ -13,6 +13,10 @@ typedef struct cn_mempool cn_mempool;
 cn_mempool *cn_mempool_new(size_t max_bytes);
 void cn_mempool_free(cn_mempool *pool);
 
+/* fn hears of each statement that leaves without being final, and why; what cn_mempool_remove takes back is not said.
+ */
+void cn_mempool_on_drop(cn_mempool *pool, void (*fn)(void *ctx, const cn_stmt *stmt, const cn_err *why), void *ctx);
+
 /* Admits a statement whose signature is verified. CN_DUPLICATE: it waits here already, or is final (then *ret_final is
  * set). CN_FULL: later. Everything else is a refusal with its reason. */
 cn_status cn_mempool_add(cn_mempool *pool, cn_ledger *ledger, cn_stmt *stmt, uint64_t now_ms, bool *ret_final,

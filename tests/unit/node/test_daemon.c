@@ -180,3 +180,113 @@ Test(daemon, an_idle_node_asks_each_peer_what_is_new, .timeout = 120)
         cr_assert(peers_wait_count(&w.peer[i].sync_requests, 2), "peer %u was asked only when its link came up", i);
     peers_close(&w);
 }
+
+/* ---- who submitted a statement is told what became of it ---- */
+
+typedef struct submission {
+    cn_node *node;
+    const cn_stmt *stmt;
+    cn_status status;
+    cn_submit_result result;
+    cn_err err;
+} submission;
+
+static void *submit(void *arg)
+{
+    submission *s = arg;
+    cn_span bytes = CN_SPAN(s->stmt->s->whole.p, s->stmt->s->whole.n);
+    s->status = cn_admit_submit(s->node, &bytes, 1, 600000, &s->result, &s->err); /* longer than the test may take */
+    return NULL;
+}
+
+static bool wait_pending(submission *s)
+{
+    cn_err reason = {0};
+    cn_statement_phase phase = CN_PHASE_UNKNOWN;
+    for (unsigned i = 0; i < 3000 && phase != CN_PHASE_PENDING; i++) {
+        peers_pause(10);
+        phase = cn_admit_phase(s->node, &s->stmt->s->id, &reason);
+    }
+    return phase == CN_PHASE_PENDING;
+}
+
+Test(daemon, a_statement_whose_place_is_taken_is_answered, .timeout = 120)
+{
+    static peers w;
+    pthread_t thread;
+    peers_open(&w);
+    signer twin = w.capture[0];
+    cn_stmt *lost = peers_batch(&w, &twin, 1), *waits = peers_batch(&w, &twin, 1);
+    submission s = {.node = w.node, .stmt = waits};
+    cr_assert_eq(pthread_create(&thread, NULL, submit, &s), 0);
+    cr_assert(wait_pending(&s));
+    cn_ledger_block *blocks[2];
+    blocks[0] = block_of_one(&w, NULL, &w.capture[0], 1);
+    blocks[1] = block_of_one(&w, blocks[0], &w.capture[0], 1);
+    peers_send_run(&w, 0, 2, blocks, 2, false);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(s.status, CN_BROKEN_CHAIN);
+    cr_assert_eq(s.result.phase, CN_PHASE_REFUSED);
+    cn_err reason = {0};
+    cr_assert_eq(cn_admit_phase(w.node, &waits->s->id, &reason), CN_PHASE_REFUSED);
+    cr_assert_eq(reason.code, CN_BROKEN_CHAIN);
+    cn_stmt_unref(lost);
+    cn_stmt_unref(waits);
+    for (unsigned i = 0; i < 2; i++)
+        cn_ledger_block_unref(blocks[i]);
+    peers_close(&w);
+}
+
+Test(daemon, a_node_that_stops_does_not_wait_for_who_waits_for_it, .timeout = 120)
+{
+    static peers w;
+    pthread_t thread;
+    peers_open(&w);
+    cn_stmt *stmt = peers_batch(&w, &w.capture[0], 1);
+    submission s = {.node = w.node, .stmt = stmt};
+    cr_assert_eq(pthread_create(&thread, NULL, submit, &s), 0);
+    cr_assert(wait_pending(&s));
+    cn_node_ask_stop(w.node);
+    cr_assert_eq(pthread_join(thread, NULL), 0);
+    cr_assert_eq(s.status, CN_OK);
+    cr_assert_eq(s.result.phase, CN_PHASE_PENDING);
+    cn_stmt_unref(stmt);
+    peers_close(&w);
+}
+
+typedef struct drops {
+    unsigned count;
+    cn_digest id;
+    cn_err why;
+} drops;
+
+static void on_drop(void *ctx, const cn_stmt *stmt, const cn_err *why)
+{
+    drops *d = ctx;
+    d->count++;
+    d->id = stmt->s->id;
+    d->why = *why;
+}
+
+Test(daemon, a_statement_that_waits_in_vain_is_given_up_with_a_reason, .timeout = 120)
+{
+    static peers w;
+    drops d = {0};
+    bool final = false;
+    peers_open(&w);
+    cn_mempool *pool = cn_mempool_new(1 << 20);
+    cn_stmt *lost = peers_batch(&w, &w.capture[0], 1), *waits = peers_batch(&w, &w.capture[0], 1);
+    cn_mempool_on_drop(pool, on_drop, &d);
+    cr_assert_eq(cn_mempool_add(pool, w.ledger, waits, 1000, &final, NULL), CN_OK);
+    cn_mempool_expire(pool, 61000, 60000);
+    cr_assert_eq(d.count, 0);
+    cn_mempool_expire(pool, 61001, 60000);
+    cr_assert_eq(d.count, 1);
+    cr_assert(cn_digest_eq(&d.id, &waits->s->id));
+    cr_assert_eq(d.why.code, CN_BROKEN_CHAIN);
+    cr_assert_eq(cn_mempool_count(pool), 0);
+    cn_mempool_free(pool);
+    cn_stmt_unref(lost);
+    cn_stmt_unref(waits);
+    peers_close(&w);
+}
