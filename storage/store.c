@@ -37,8 +37,13 @@ MDB_val cn_val(const void *p, size_t n)
 
 cn_status cn_lmdb_error(int rc, const char *what, cn_err *err)
 {
-    if (rc == ENOSPC || rc == EFBIG || rc == MDB_MAP_FULL)
-        return cn_fail(err, CN_IO, what, "the disk or the map is full (%s): free space, then start the node again",
+    if (rc == MDB_MAP_FULL)
+        return cn_fail(err, CN_IO, what,
+                       "the ledger fills the address space that it may use (%s): raise data.map_bytes, then start the "
+                       "node again",
+                       mdb_strerror(rc));
+    if (rc == ENOSPC || rc == EFBIG)
+        return cn_fail(err, CN_IO, what, "the disk is full (%s): free space, then start the node again",
                        mdb_strerror(rc));
     if (rc == EIO) /* LMDB's word for a short write, too */
         return cn_fail(err, CN_IO, what, "the disk is full or failing (%s): look at both, then start the node again",

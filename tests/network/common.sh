@@ -27,6 +27,10 @@ fail() {
     local node
     echo "FAILED: $*"
     for node in "${nodes[@]}"; do
+        [ ! -f "$net/$node/carnetd.conf" ] ||
+            echo "$node: $(curl -sS --max-time 3 "$(api "$node")/v1/status" "$(api "$node")/v1/why" 2>&1 |
+                perl -MJSON::PP -0777 -ne 'my ($s, $w) = eval { JSON::PP->new->incr_parse($_) };
+                    print $s && $w ? "height $s->{height}, view $s->{view}, $s->{pending} pending; $w->{summary}" : $_')"
         [ ! -f "$net/$node/carnetd.log" ] || { echo "--- $node"; tail -n 8 "$net/$node/carnetd.log"; }
     done
     exit 1
