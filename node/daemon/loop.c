@@ -429,6 +429,7 @@ void *cn_node_thread(void *arg)
         offer_again(node);
         if (cn_wall_ms() >= cn_consensus_deadline(node->core))
             cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
+        cn_epoch_follow(node); /* its end may come without a message, by a timer */
     }
     cn_queue_close(node->queue);
     return NULL;

@@ -452,7 +452,8 @@ void cn_sync_take(cn_node *node, cn_task *task)
         return;
     }
     uint32_t first = first_new(node, r);
-    if (first < r->count) {
+    /* its signers were looked up by a worker: those of an epoch that has ended meanwhile decide nothing any more */
+    if (first < r->count && r->certificate.epoch == node->voters.epoch) {
         cn_status st = apply(node, r, first, &err);
         if (st == CN_OK) {
             tell_core(node, r);
