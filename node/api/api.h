@@ -45,8 +45,10 @@ typedef struct cn_api_backend {
     /* Pending or recently refused on this node; CN_PHASE_UNKNOWN otherwise. Final ones are found in the store. */
     cn_statement_phase (*phase)(void *ctx, const cn_digest *id, cn_err *ret_reason);
     cn_status (*key_head)(void *ctx, const cn_digest *key_id, cn_api_key_head *ret);
-    json_t *(*status)(void *ctx);                             /* new reference */
-    json_t *(*why)(void *ctx);                                /* new reference */
+    json_t *(*status)(void *ctx); /* new reference */
+    json_t *(*why)(void *ctx);    /* new reference */
+    /* Name of the validator at a place in the set of the epoch, "" where there is none. */
+    void (*validator_name)(void *ctx, uint64_t epoch, unsigned place, char ret[CN_MAX_NAME + 1]);
     bool (*is_validator)(void *ctx, const cn_digest *member); /* of the set in force */
     bool (*ready)(void *ctx, json_t *checks);                 /* fills {"name": "ok" or a reason} */
     /* Waits until the newest checkpoint covers every statement that is final now; false after wait_ms. */

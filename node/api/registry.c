@@ -196,3 +196,71 @@ void cn_api_get_key(cn_request *r)
     json_object_set_new(view, "pending_id", cn_json_digest(&head.pending_id));
     cn_reply_json(r, MHD_HTTP_OK, view);
 }
+
+/* ---- proposals ---- */
+
+typedef struct proposals {
+    listing l;
+    cn_snapshot *snap;
+} proposals;
+
+static json_t *voter_names(const cn_request *r, uint64_t epoch, uint32_t bits)
+{
+    json_t *names = json_array();
+    for (unsigned i = 0; i < CN_MAX_VALIDATORS; i++) {
+        char name[CN_MAX_NAME + 1];
+        if (!(bits >> i & 1))
+            continue;
+        r->backend->validator_name(r->backend->ctx, epoch, i, name);
+        json_array_append_new(names, name[0] ? json_string(name) : json_integer(i));
+    }
+    return names;
+}
+
+/* The id is not in the row: the statement at its log index has it. */
+static json_t *proposal_id(cn_snapshot *snap, uint64_t log_index)
+{
+    cn_stored_statement stored;
+    cn_statement *s = NULL;
+    if (cn_snapshot_statement(snap, log_index, &stored, NULL) != CN_OK || cn_view_decode(&stored, &s, NULL) != CN_OK)
+        return json_null();
+    json_t *id = cn_json_digest(&s->id);
+    cn_statement_free(s);
+    return id;
+}
+
+static bool add_proposal(void *ctx, const cn_state_key *key, cn_span value)
+{
+    static const char *const actions[] = {"", "join", "leave", "rotate", "roles"};
+    static const char *const statuses[] = {"", "open", "accepted", "applied", "rejected"};
+    proposals *all = ctx;
+    cn_state_proposal p;
+    (void)key;
+    all->l.corrupt = !cn_state_proposal_decode(value.p, value.n, &p);
+    if (all->l.corrupt)
+        return false;
+    json_t *view = json_pack("{s:o, s:s, s:s, s:o, s:o, s:I, s:I, s:b}", "id", proposal_id(all->snap, p.log_index),
+                             "action", actions[p.action], "status", statuses[p.status], "member",
+                             cn_json_digest(&p.member), "proposer", cn_json_digest(&p.proposer), "epoch",
+                             (json_int_t)p.epoch, "log_index", (json_int_t)p.log_index, "ready", p.ready);
+    json_object_set_new(view, "approved_by", voter_names(all->l.r, p.epoch, p.approvals));
+    json_object_set_new(view, "refused_by", voter_names(all->l.r, p.epoch, p.refusals));
+    if (p.action == 1 || p.action == 3)
+        json_object_set_new(view, "vote_key", cn_json_hex(p.row + CN_DIGEST_LEN, 33));
+    if (p.action == 4)
+        json_object_set_new(view, "roles", role_names(p.roles));
+    return json_array_append_new(all->l.list, view) == 0;
+}
+
+void cn_api_get_proposals(cn_request *r)
+{
+    proposals all = {.l = {.r = r, .list = json_array()}, .snap = open_snapshot(r)};
+    cn_err err = {0};
+    if (!all.snap) {
+        json_decref(all.l.list);
+        return;
+    }
+    cn_status st = cn_snapshot_states(all.snap, CN_STATE_PROPOSAL, NULL, add_proposal, &all, &err);
+    cn_snapshot_close(all.snap);
+    reply_listing(r, &all.l, st, &err);
+}

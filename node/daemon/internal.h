@@ -281,6 +281,7 @@ bool cn_lookup_key(cn_node *node, const cn_digest *id, cn_public_key *ret); /* f
 /* report.c */
 json_t *cn_report_status(void *ctx);
 json_t *cn_report_why(void *ctx);
+void cn_report_validator_name(void *ctx, uint64_t epoch, unsigned place, char ret[CN_MAX_NAME + 1]);
 bool cn_report_is_validator(void *ctx, const cn_digest *member);
 bool cn_report_ready(void *ctx, json_t *checks);
 void cn_report_metrics(void *ctx, char **ret_text, size_t *ret_len);

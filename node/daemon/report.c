@@ -178,6 +178,16 @@ json_t *cn_report_why(void *ctx)
     return why;
 }
 
+void cn_report_validator_name(void *ctx, uint64_t epoch, unsigned place, char ret[CN_MAX_NAME + 1])
+{
+    cn_node *node = ctx;
+    ret[0] = '\0';
+    pthread_rwlock_rdlock(&node->voters_lock);
+    if (epoch == node->voters.epoch && place < node->voters.set.n)
+        memcpy(ret, node->voters.name[place], CN_MAX_NAME + 1);
+    pthread_rwlock_unlock(&node->voters_lock);
+}
+
 bool cn_report_is_validator(void *ctx, const cn_digest *member)
 {
     cn_node *node = ctx;

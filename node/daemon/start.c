@@ -131,6 +131,7 @@ static cn_status open_api(cn_node *node, cn_err *err)
                               .key_head = cn_admit_key_head,
                               .status = cn_report_status,
                               .why = cn_report_why,
+                              .validator_name = cn_report_validator_name,
                               .is_validator = cn_report_is_validator,
                               .ready = cn_report_ready,
                               .wait_checkpoint = cn_report_wait_checkpoint,

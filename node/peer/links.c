@@ -17,7 +17,8 @@
 #define PING_MS 3000
 #define BACKOFF_MIN_MS 100u
 #define BACKOFF_MAX_MS 5000u
-#define MAX_STRANGERS 32u /* connections that are not identified yet, or of unknown keys */
+#define LATE_DIAL_US 3000000u /* the side that need not dial does so when the other one has not for so long */
+#define MAX_STRANGERS 32u     /* connections that are not identified yet, or of unknown keys */
 #define STRANGER_MS 5000u
 #define STRANGER_MESSAGES 4u
 #define TYPE_PING 0xfe
@@ -48,7 +49,7 @@ typedef struct peer {
     cn_connection *conn; /* NULL: down */
     uint64_t generation; /* of conn */
     cn_link_info info;
-    uint64_t ping_sent_us;
+    uint64_t ping_sent_us, down_since_us;
 } peer;
 
 struct cn_links {
@@ -185,6 +186,7 @@ static void detach(peer *p, cn_connection *c, const char *why)
     if (current) {
         p->conn = NULL;
         p->info.up = false;
+        p->down_since_us = now_us(CLOCK_MONOTONIC);
     }
     snprintf(p->info.last_error, sizeof p->info.last_error, "%s", why);
     pthread_mutex_unlock(&p->lock);
@@ -403,7 +405,8 @@ bool cn_links_send(cn_links *links, unsigned slot, uint8_t type, const void *pay
 static bool should_dial(peer *p, char address[256])
 {
     pthread_mutex_lock(&p->lock);
-    bool dials = p->set && p->where.dials && p->where.address[0];
+    bool dials = p->set && p->where.address[0] && !p->conn &&
+                 (p->where.dials || now_us(CLOCK_MONOTONIC) >= p->down_since_us + LATE_DIAL_US);
     memcpy(address, p->where.address, sizeof p->where.address);
     pthread_mutex_unlock(&p->lock);
     return dials;
@@ -577,6 +580,8 @@ void cn_links_set_peer(cn_links *links, unsigned slot, const cn_peer_address *wh
     p->set = where != NULL;
     if (where)
         p->where = *where;
+    if (!same)
+        p->down_since_us = now_us(CLOCK_MONOTONIC);
     if (!same && p->conn)
         cn_connection_close(p->conn); /* its reader detaches it */
     pthread_mutex_unlock(&p->lock);

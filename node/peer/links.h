@@ -25,7 +25,7 @@ typedef struct cn_peer_address {
     char name[65];
     uint8_t channel_key[32];
     char address[256]; /* host:port; "" when only the peer dials */
-    bool dials;        /* this side dials; of two peers exactly one does */
+    bool dials;        /* of two peers exactly one: it dials at once, the other only when that does not help for 3 s */
 } cn_peer_address;
 
 typedef struct cn_links_options {

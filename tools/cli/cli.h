@@ -63,6 +63,8 @@ cn_status cli_problem(const cli_answer *a, cn_err *err);
 /* Percent-encodes everything but unreserved characters. */
 bool cli_encode(const char *text, char *out, size_t cap);
 
+bool cli_parse_roles(const char *text, uint32_t *ret); /* "forwarder,insurer" to the bit set of proto/state.h */
+
 /* ---- commands ---- */
 /* X(name, function, summary) */
 #define CLI_COMMANDS(X)                                                                                                \
@@ -75,6 +77,9 @@ bool cli_encode(const char *text, char *out, size_t cap);
     X("status", cmd_status, "what a node is and how far it is")                                                        \
     X("why", cmd_why, "why nothing is being committed")                                                                \
     X("device", cmd_device, "keys of devices: register, rotate, revoke, gap, salvage")                                 \
+    X("propose", cmd_propose, "propose a change of the validators or of roles: join, leave, rotate, roles, list")      \
+    X("ballot", cmd_ballot, "vote on a proposal")                                                                      \
+    X("ready", cmd_ready, "say that a node which joins, or rotates its keys, is synced")                               \
     X("member", cmd_member, "members: list, register")                                                                 \
     X("keygen", cmd_keygen, "make a key file")                                                                         \
     X("fsck", cmd_fsck, "check a ledger on disk: every hash, both trees, all indexes")                                 \

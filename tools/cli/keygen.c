@@ -65,8 +65,30 @@ static cn_status make_safety_table(const char *out, const cn_key_file *file, cn_
     const char *slash = strrchr(out, '/');
     if (access(out, F_OK) == 0)
         return cn_fail(err, CN_CONFLICT, out, "exists already; a key is never overwritten");
-    snprintf(path, sizeof path, "%.*ssafety.journal", slash ? (int)(slash - out + 1) : 0, out);
+    /* vote.key has safety.journal beside it, vote.next.key has safety.next.journal */
+    const char *name = slash ? slash + 1 : out, *suffix = strchr(name, '.'), *end = strrchr(name, '.');
+    int middle = suffix && end > suffix ? (int)(end - suffix) : 0;
+    snprintf(path, sizeof path, "%.*ssafety%.*s.journal", slash ? (int)(slash - out + 1) : 0, out, middle,
+             suffix ? suffix : "");
     return cn_safety_create(path, file->key.public_key.b, err);
+}
+
+cn_status cli_make_node_keys(const char *dir, bool next, cn_err *err)
+{
+    static const char *const purposes[] = {"vote", "receipt", "cosignature", "log", "channel", "capture"};
+    cn_status st = CN_OK;
+    for (size_t i = 0; i < 6 - (next ? 1 : 0) && st == CN_OK; i++) {
+        char path[4200];
+        cn_key_file file;
+        snprintf(path, sizeof path, "%.4000s/%s%s.key", dir, purposes[i], next ? ".next" : "");
+        st = cli_make_key(purposes[i], default_type(purposes[i]), &file, err);
+        if (st == CN_OK && i == 0)
+            st = make_safety_table(path, &file, err);
+        if (st == CN_OK)
+            st = cli_write_key(path, &file, err);
+        cn_key_file_wipe(&file);
+    }
+    return st;
 }
 
 static int print_made(const char *path, const cn_key_file *file, bool as_json)
@@ -89,7 +111,10 @@ static int print_made(const char *path, const cn_key_file *file, bool as_json)
 int cmd_keygen(int argc, char **argv)
 {
     cli_option options[] = {
-        {"--purpose", false, true, "vote, receipt, cosignature, log, channel, capture or device", NULL},
+        {"--purpose", false, true,
+         "vote, receipt, cosignature, log, channel, capture or device; node: all but the last, into the folder --out",
+         NULL},
+        {"--next", true, false, "with node: the keys of a rotation, vote.next.key and so on", NULL},
         {"--type", false, false, "secp256k1, ed25519, p256 or x25519; each purpose has its usual one", NULL},
         {"--out", false, true, "file to write, mode 0600; never overwritten", NULL},
         {"--json", true, false, "print JSON", NULL},
@@ -102,6 +127,9 @@ int cmd_keygen(int argc, char **argv)
         return status;
     const char *purpose = cli_value(&args, "--purpose"), *out = cli_value(&args, "--out"),
                *usual = default_type(purpose);
+    if (strcmp(purpose, "node") == 0)
+        return cli_make_node_keys(out, cli_flag(&args, "--next"), &err) == CN_OK ? EXIT_GOOD
+                                                                                 : cli_complain(EXIT_USE, &err);
     if (!usual)
         return cli_say(EXIT_USE, "--purpose %s is not known; see carnet keygen --help", purpose);
     const char *type = cli_value(&args, "--type") ? cli_value(&args, "--type") : usual;

@@ -188,7 +188,7 @@ static int list_members(const cli_args *args)
     return EXIT_GOOD;
 }
 
-static bool parse_roles(const char *text, uint32_t *ret)
+bool cli_parse_roles(const char *text, uint32_t *ret)
 {
     static const char *const names[] = {
 #define ROLE_NAME(name, bit, label) label,
@@ -220,7 +220,7 @@ static int register_member(const cli_args *args)
     memset(&change, 0, sizeof change);
     change.op = CN_REG_MEMBER_REGISTER;
     if (!name || strlen(name) > CN_MAX_NAME || !country || strlen(country) != 2 || !key || !new_key ||
-        !parse_roles(cli_value(args, "--roles"), &change.roles))
+        !cli_parse_roles(cli_value(args, "--roles"), &change.roles))
         return cli_say(EXIT_USE, "member register needs --key, --name, --country, --roles and --new-key; see --help");
     memcpy(change.name, name, strlen(name) + 1);
     memcpy(change.country, country, 3);

@@ -127,6 +127,22 @@ static int make(const cli_args *args, const char *dir)
     return testnet_init(&plan, &err) == CN_OK ? EXIT_GOOD : cli_complain(EXIT_USE, &err);
 }
 
+static int add(testnet *net)
+{
+    cn_err err = {0};
+    cn_status st = testnet_add(net, &err);
+    if (st == CN_OK)
+        st = testnet_start(&net->node[net->count - 1], &err);
+    if (st != CN_OK)
+        return cli_complain(EXIT_NO, &err);
+    const testnet_node *node = &net->node[net->count - 1];
+    printf(
+        "%s runs at %s and follows; to let it vote:\n  carnet propose join --api %s --key %s/keys/capture.key --keys "
+        "%s/keys\n",
+        node->name, node->api, net->node[0].api, node->dir, node->dir);
+    return EXIT_GOOD;
+}
+
 static int reset(testnet *net)
 {
     cn_err err = {0};
@@ -152,7 +168,7 @@ int cmd_testnet(int argc, char **argv)
     testnet *net = NULL;
     cn_err err = {0};
     if (!cli_parse(argc, argv,
-                   "testnet init|up|down|reset|status [--dir D] [--nodes N]\n       carnet testnet start|stop|kill "
+                   "testnet init|up|down|add|reset|status [--dir D] [--nodes N]\n       carnet testnet start|stop|kill "
                    "NODE [--dir D]",
                    options, &args, &status))
         return status;
@@ -181,6 +197,8 @@ int cmd_testnet(int argc, char **argv)
         status = bring_up(net) == EXIT_GOOD ? print_status(net, cli_flag(&args, "--json")) : EXIT_NO;
     else if (strcmp(action, "down") == 0)
         status = take_down(net);
+    else if (strcmp(action, "add") == 0)
+        status = add(net);
     else if (strcmp(action, "reset") == 0)
         status = reset(net);
     else if (strcmp(action, "status") == 0)

@@ -35,6 +35,9 @@ cn_status testnet_load(const char *dir, testnet *ret, cn_err *err);
 cn_status testnet_start(testnet_node *node, cn_err *err);       /* running already: fine */
 bool testnet_wait_ready(const testnet_node *node, unsigned ms); /* its API answers */
 cn_status testnet_stop(testnet_node *node, bool hard, cn_err *err);
+/* Makes one more node with its keys and configuration, registers its member and channel key through the running
+ * network, and loads the network again: the node follows, and votes after carnet propose join. */
+cn_status testnet_add(testnet *net, cn_err *err);
 cn_status testnet_remove(const testnet *net, cn_err *err);
 
 #endif
