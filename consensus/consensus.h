@@ -3,7 +3,8 @@
  *
  * The host executes actions in order and reports back by events. A signature leaves only after the host has reported
  * that its row of the safety table is durable (R5): PERSIST comes first, EV_PERSISTED releases the SENDs. Times are
- * milliseconds of one wall clock; the host calls step with CN_EV_TICK not later than cn_consensus_deadline says. */
+ * milliseconds of a clock that is never set (the host says how far the wall clock is from it, for block times only);
+ * the host calls step with CN_EV_TICK not later than cn_consensus_deadline says. */
 #ifndef CARNET_CONSENSUS_CONSENSUS_H
 #define CARNET_CONSENSUS_CONSENSUS_H
 
@@ -144,6 +145,8 @@ void cn_actions_free(cn_actions *a);
 
 /* Appends actions to *out. */
 void cn_consensus_step(cn_consensus *c, uint64_t now_ms, const cn_event *event, cn_actions *out);
+/* How far the wall clock is ahead of now_ms, from the next step on; it may be set at any time, also back. */
+void cn_consensus_set_wall(cn_consensus *c, int64_t ahead_ms);
 /* When TICK is due at the latest; UINT64_MAX: nothing waits for time. */
 uint64_t cn_consensus_deadline(const cn_consensus *c);
 

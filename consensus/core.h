@@ -73,6 +73,7 @@ struct cn_consensus {
     bool stopped;
     bool closed; /* R11: the closing block is final, and with it the epoch */
 
+    int64_t wall_ahead_ms; /* of the wall clock, before now */
     uint64_t view, entered_ms;
     uint64_t floor_view;
     slot *slot; /* views base .. base + slot_count - 1 */
@@ -104,6 +105,23 @@ struct cn_consensus {
     entry **dropped; /* entries that actions may still point at; freed at the next step */
     size_t dropped_count, dropped_cap;
 };
+
+/* R13: block times are those of the wall clock, timers those of a clock that nobody sets. */
+static inline uint64_t cn_wall(const cn_consensus *c)
+{
+    return c->now + (uint64_t)c->wall_ahead_ms;
+}
+
+/* When the wall clock will show this time; UINT64_MAX stays never. */
+static inline uint64_t cn_when(const cn_consensus *c, uint64_t wall_ms)
+{
+    uint64_t ahead = (uint64_t)(c->wall_ahead_ms < 0 ? -c->wall_ahead_ms : c->wall_ahead_ms);
+    if (wall_ms == UINT64_MAX)
+        return UINT64_MAX;
+    if (c->wall_ahead_ms < 0)
+        return wall_ms < UINT64_MAX - ahead ? wall_ms + ahead : UINT64_MAX;
+    return wall_ms > ahead ? wall_ms - ahead : 0;
+}
 
 /* step.c */
 unsigned cn_leader(const cn_consensus *c, uint64_t view);

@@ -81,9 +81,9 @@ void cn_try_propose(cn_consensus *c)
         propose_again(c, s, tip, parent_view);
         return;
     }
-    uint64_t time_ms = c->now > tip->block.header.time_ms ? c->now : tip->block.header.time_ms + 1;
+    uint64_t time_ms = cn_wall(c) > tip->block.header.time_ms ? cn_wall(c) : tip->block.header.time_ms + 1;
     purpose what = what_to_propose(c, tip, parent_view, time_ms);
-    if (what == NOTHING || time_ms > c->now + CN_MAX_CLOCK_AHEAD_MS)
+    if (what == NOTHING || time_ms > cn_wall(c) + CN_MAX_CLOCK_AHEAD_MS)
         return;
     c->building = true;
     cn_action *a = cn_emit(c, CN_ACT_BUILD);

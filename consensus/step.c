@@ -128,10 +128,10 @@ uint64_t cn_expected_since(const cn_consensus *c)
         return tip == c->entry[0] ? c->entered_ms : notarized_ms;
     if (c->pending_since_ms != UINT64_MAX)
         since = c->pending_since_ms + c->cfg.forward_ms;
-    uint64_t due = cn_checkpoint_due_ms(c, tip);
+    uint64_t due = cn_when(c, cn_checkpoint_due_ms(c, tip));
     if (due != UINT64_MAX)
         since = earlier(since, due + c->cfg.forward_ms);
-    since = earlier(since, tip->block.header.time_ms + c->cfg.heartbeat_ms + c->cfg.forward_ms);
+    since = earlier(since, cn_when(c, tip->block.header.time_ms + c->cfg.heartbeat_ms) + c->cfg.forward_ms);
     if (tip != c->entry[0])
         since = earlier(since, notarized_ms + 2 * cn_delay(c));
     return since;
@@ -187,7 +187,7 @@ static uint64_t propose_at(cn_consensus *c)
         return p ? p->notarized_ms + 2 * cn_delay(c) : UINT64_MAX;
     if (tip->closing_due)
         return c->now;
-    uint64_t at = earlier(cn_checkpoint_due_ms(c, tip), tip->block.header.time_ms + c->cfg.heartbeat_ms);
+    uint64_t at = cn_when(c, earlier(cn_checkpoint_due_ms(c, tip), tip->block.header.time_ms + c->cfg.heartbeat_ms));
     if (tip != c->entry[0] && p)
         at = earlier(at, p->notarized_ms + 2 * cn_delay(c));
     return at;
@@ -405,11 +405,16 @@ static void settle(cn_consensus *c)
     }
 }
 
+void cn_consensus_set_wall(cn_consensus *c, int64_t ahead_ms)
+{
+    c->wall_ahead_ms = ahead_ms;
+}
+
 void cn_consensus_step(cn_consensus *c, uint64_t now_ms, const cn_event *event, cn_actions *out)
 {
     c->out = out;
     cn_free_dropped(c);
-    if (now_ms > c->now) /* a clock that is set back stands still here */
+    if (now_ms > c->now)
         c->now = now_ms;
     if (!c->stopped && !c->closed) {
         dispatch(c, event);

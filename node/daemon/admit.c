@@ -319,7 +319,7 @@ void cn_admit_offer(cn_node *node, unsigned peer)
 
 void cn_admit_task(cn_node *node, cn_admission *a)
 {
-    uint64_t now = cn_wall_ms();
+    uint64_t now = cn_steady_ms();
     cn_status st = CN_OK;
     size_t added = 0;
     bool *fresh = calloc(a->count, sizeof *fresh);

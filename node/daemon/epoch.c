@@ -236,7 +236,7 @@ static void make_core(cn_node *node, const past *p)
     cfg.final_block = (cn_block){.digest = *cn_ledger_block_digest(tip), .header = *cn_ledger_block_header(tip)};
     cn_ledger_block_checkpoint(tip, &cfg.checkpoint_time_ms, &cfg.checkpoint_log_size);
     cn_consensus_free(node->core);
-    node->core = cn_consensus_new(&cfg, cn_wall_ms());
+    node->core = cn_consensus_new(&cfg, cn_steady_ms());
     cn_bodies_prune(node);
 }
 

@@ -248,7 +248,8 @@ static void step_once(cn_node *node, const cn_event *ev)
     cn_actions actions = {0};
     uint64_t token = 0;
     cn_err err = {0};
-    cn_consensus_step(node->core, cn_wall_ms(), ev, &actions);
+    cn_consensus_set_wall(node->core, (int64_t)(cn_wall_ms() - cn_steady_ms()));
+    cn_consensus_step(node->core, cn_steady_ms(), ev, &actions);
     for (size_t i = 0; i < actions.n && !atomic_load(&node->stop); i++)
         run_action(node, &actions.v[i], &token);
     cn_actions_free(&actions);
@@ -378,7 +379,8 @@ static void offer_again(cn_node *node)
     cn_consensus_info info;
     cn_consensus_info_get(node->core, &info);
     uint64_t oldest = cn_mempool_oldest(node->pool);
-    if (info.view == node->offered_view || oldest == UINT64_MAX || cn_wall_ms() < oldest + 2 * node->config.forward_ms)
+    if (info.view == node->offered_view || oldest == UINT64_MAX ||
+        cn_steady_ms() < oldest + 2 * node->config.forward_ms)
         return;
     node->offered_view = info.view;
     int slot = cn_peers_slot_of(node, info.leader);
@@ -392,7 +394,7 @@ static void keep_house(cn_node *node)
     if (now < node->housekept_ms + HOUSEKEEPING_MS)
         return;
     node->housekept_ms = now;
-    cn_mempool_expire(node->pool, cn_wall_ms(), EXPIRE_MS);
+    cn_mempool_expire(node->pool, cn_steady_ms(), EXPIRE_MS);
     node->in_events = true;
     cn_body_ask_again(node, now);
     node->in_events = false;
@@ -402,10 +404,10 @@ static void keep_house(cn_node *node)
 
 static uint64_t next_wake_ms(cn_node *node)
 {
-    uint64_t wall = cn_wall_ms(), now = cn_monotonic_ms(), at = now + HOUSEKEEPING_MS;
+    uint64_t steady = cn_steady_ms(), now = cn_monotonic_ms(), at = now + HOUSEKEEPING_MS;
     uint64_t deadline = cn_consensus_deadline(node->core);
     if (deadline != UINT64_MAX) {
-        uint64_t in = deadline > wall ? deadline - wall : 0;
+        uint64_t in = deadline > steady ? deadline - steady : 0;
         at = now + in < at ? now + in : at;
     }
     return at;
@@ -427,7 +429,7 @@ void *cn_node_thread(void *arg)
         keep_house(node);
         cn_tell_pending(node);
         offer_again(node);
-        if (cn_wall_ms() >= cn_consensus_deadline(node->core))
+        if (cn_steady_ms() >= cn_consensus_deadline(node->core))
             cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
         cn_epoch_follow(node); /* its end may come without a message, by a timer */
     }

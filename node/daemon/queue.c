@@ -6,6 +6,9 @@
 #include <stdlib.h>
 #include <time.h>
 
+static pthread_once_t steady_once = PTHREAD_ONCE_INIT;
+static uint64_t steady_offset_ms;
+
 struct cn_queue {
     pthread_mutex_t lock;
     pthread_cond_t filled;
@@ -30,6 +33,17 @@ uint64_t cn_monotonic_ms(void)
 uint64_t cn_wall_ms(void)
 {
     return clock_ms(CLOCK_REALTIME);
+}
+
+static void begin_steady(void)
+{
+    steady_offset_ms = cn_wall_ms() - cn_monotonic_ms();
+}
+
+uint64_t cn_steady_ms(void)
+{
+    pthread_once(&steady_once, begin_steady);
+    return cn_monotonic_ms() + steady_offset_ms;
 }
 
 cn_queue *cn_queue_new(size_t max_bytes)

@@ -31,6 +31,7 @@ size_t cn_queue_bytes(cn_queue *q);
 uint64_t cn_queue_dropped(cn_queue *q); /* pushes refused so far */
 
 uint64_t cn_monotonic_ms(void);
-uint64_t cn_wall_ms(void);
+uint64_t cn_wall_ms(void);   /* may be set at any time: for block times only */
+uint64_t cn_steady_ms(void); /* what the wall clock would show had nobody set it since the start */
 
 #endif

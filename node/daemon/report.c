@@ -103,7 +103,7 @@ json_t *cn_report_status(void *ctx)
     json_object_set_new(status, "pending", json_integer((json_int_t)p.pool_count));
     json_object_set_new(status, "pending_bytes", json_integer((json_int_t)p.pool_bytes));
     json_object_set_new(status, "voting", json_boolean(p.info.voting));
-    json_object_set_new(status, "uptime_ms", json_integer((json_int_t)(cn_wall_ms() - node->started_ms)));
+    json_object_set_new(status, "uptime_ms", json_integer((json_int_t)(cn_steady_ms() - node->started_ms)));
     json_object_set_new(status, "set", json_string(cn_digest_hex(&p.voters.digest).s));
     json_object_set_new(status, "validators", validators);
     json_object_set_new(status, "peers", peers(node, &p));
@@ -167,7 +167,7 @@ json_t *cn_report_why(void *ctx)
     json_object_set_new(why, "waiting_for", json_string(cn_wait_text(p.info.waiting_for)));
     json_object_set_new(why, "view", json_integer((json_int_t)p.info.view));
     json_object_set_new(why, "leader", json_string(p.voters.name[p.info.leader]));
-    json_object_set_new(why, "in_view_ms", json_integer((json_int_t)(cn_wall_ms() - p.info.entered_ms)));
+    json_object_set_new(why, "in_view_ms", json_integer((json_int_t)(cn_steady_ms() - p.info.entered_ms)));
     json_object_set_new(why, "delay_ms", json_integer((json_int_t)p.info.delay_ms));
     json_object_set_new(why, "notarize_votes", names_of(&p, p.info.notarize_votes));
     json_object_set_new(why, "nullify_votes", names_of(&p, p.info.nullify_votes));

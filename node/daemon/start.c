@@ -184,7 +184,7 @@ cn_status cn_node_start(const cn_config *config, cn_node **ret, cn_err *err)
         return cn_fail(err, CN_NO_MEMORY, "node", "out of memory");
     cn_buf_init(&genesis, CN_MAX_GENESIS_BYTES);
     node->config = *config;
-    node->started_ms = cn_wall_ms();
+    node->started_ms = cn_steady_ms();
     init_locks(node);
     node->queue = cn_queue_new(QUEUE_BYTES);
     node->work = cn_queue_new(QUEUE_BYTES);

@@ -306,7 +306,7 @@ static cn_connection *next_batch(peer *p, uint8_t *plain, size_t *ret_n, half *h
     struct timespec until;
     pthread_mutex_lock(&p->lock);
     while (!atomic_load(&p->links->stopping) && (!p->conn || (!p->urgent.head && !p->bulk.head && !h->message))) {
-        clock_gettime(CLOCK_REALTIME, &until);
+        clock_gettime(CLOCK_MONOTONIC, &until); /* a wall clock set back would silence the link */
         until.tv_sec += PING_MS / 1000;
         if (pthread_cond_timedwait(&p->filled, &p->lock, &until) != 0 && p->conn)
             break;
@@ -557,13 +557,17 @@ cn_status cn_links_start(const cn_links_options *options, cn_links **ret, cn_err
         free(links);
         return st;
     }
+    pthread_condattr_t attr;
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
     for (unsigned i = 0; i < CN_LINK_SLOTS; i++) {
         peer *p = &links->peer[i];
         p->links = links;
         p->slot = i;
         pthread_mutex_init(&p->lock, NULL);
-        pthread_cond_init(&p->filled, NULL);
+        pthread_cond_init(&p->filled, &attr);
     }
+    pthread_condattr_destroy(&attr);
     CN_ASSERT(pthread_create(&links->acceptor, NULL, accept_loop, links) == 0);
     *ret = links;
     return CN_OK;

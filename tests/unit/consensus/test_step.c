@@ -58,6 +58,41 @@ Test(step, an_idle_network_arms_no_timer_before_the_heartbeat)
     done(c);
 }
 
+static uint64_t build_time(uint64_t now)
+{
+    cn_consensus_config cfg = config_of(4, 2); /* leads view 1 */
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    cn_consensus_set_wall(c, (int64_t)(now - T0));
+    pending(c, T0);
+    const cn_action *build = find_action(&actions, CN_ACT_BUILD);
+    uint64_t time_ms = build ? build->time_ms : 0;
+    done(c);
+    return time_ms;
+}
+
+/* R13: block times follow the wall clock, which may be set; timers do not. */
+Test(step, a_clock_that_is_set_moves_block_times_and_no_timer)
+{
+    cr_expect_eq(build_time(T0), T0);
+    cr_expect_eq(build_time(T0 + 5000), T0 + 5000);
+    cr_expect_eq(build_time(T0 - 1000), T0 - 9, "a little behind: one more than the parent");
+    cr_expect_eq(build_time(T0 - 60000), 0u, "a minute behind: the parent is ahead of this clock");
+
+    cn_consensus_config cfg = config_of(4, 1);
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    cn_consensus_set_wall(c, 30000);
+    tick(c, T0 + 1);
+    cr_expect_geq(cn_consensus_deadline(c), T0 + 29000, "the heartbeat is due by the wall clock");
+    cr_expect_leq(cn_consensus_deadline(c), T0 + 31000);
+    cn_consensus_set_wall(c, -60000);
+    pending(c, T0 + 2);
+    tick(c, T0 + 1000);
+    const cn_action *persist = find_action(&actions, CN_ACT_PERSIST);
+    cr_assert_not_null(persist, "a silent leader is given up whatever the wall clock says");
+    cr_expect(persist->has_row && persist->row.nullified);
+    done(c);
+}
+
 Test(step, one_signer_counts_once_however_often_it_is_heard)
 {
     cn_consensus_config cfg = config_of(4, 0);

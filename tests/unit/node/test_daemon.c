@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
+#include <time.h>
 
 static void make_final(peers *w, cn_ledger_block *const *blocks, size_t count)
 {
@@ -288,5 +289,40 @@ Test(daemon, a_statement_that_waits_in_vain_is_given_up_with_a_reason, .timeout 
     cn_mempool_free(pool);
     cn_stmt_unref(lost);
     cn_stmt_unref(waits);
+    peers_close(&w);
+}
+
+/* ---- the wall clock is set ---- */
+
+static atomic_llong set_back_s;
+int __real_clock_gettime(clockid_t clock, struct timespec *ret);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret);
+
+/* The linker puts it in the place of the real one in all that is linked here. */
+int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    int rc = __real_clock_gettime(clock, ret);
+    if (clock == CLOCK_REALTIME)
+        ret->tv_sec -= (time_t)atomic_load(&set_back_s);
+    return rc;
+}
+
+Test(daemon, a_clock_set_back_by_an_hour_stops_no_timer, .timeout = 120)
+{
+    static peers w;
+    peers_open(&w);
+    cn_ledger_block *b = block_of_one(&w, NULL, &w.capture[0], 3);
+    peers_send_statement(&w, 0, CN_WIRE_STATEMENT, cn_ledger_block_statement(b, 0), false);
+    peers_propose(&w, 1, 0, b);
+    cr_assert(peers_wait_executed(&w, b));
+    atomic_store(&set_back_s, 3600);
+    unsigned votes = atomic_load(&w.peer[0].votes), asked = atomic_load(&w.peer[0].sync_requests);
+    cr_assert(peers_wait_count(&w.peer[0].votes, votes + 5), "what waits for others is not sent again (R7)");
+    cr_assert(peers_wait_count(&w.peer[0].sync_requests, asked + 1));
+    peers_send_certificate(&w, 1, CN_NOTARIZE, 1, b);
+    peers_send_certificate(&w, 1, CN_FINALIZE, 1, b);
+    cr_assert(peers_wait_height(&w, 1));
+    atomic_store(&set_back_s, 0);
+    cn_ledger_block_unref(b);
     peers_close(&w);
 }
