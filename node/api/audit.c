@@ -182,14 +182,35 @@ static cn_status add_subject(audit *a, const cn_digest *tag, bool is_main, cn_er
 
 /* ---- the checkpoint and who made it final ---- */
 
+/* R11: the chain of closing blocks, from the set of genesis to the one that finalized the checkpoint. */
+static cn_status add_epochs(audit *a, uint64_t newest, cn_err *err)
+{
+    cn_status st = CN_OK;
+    for (uint64_t epoch = 2; epoch <= newest && st == CN_OK; epoch++) {
+        uint64_t height = 0;
+        cn_span rows, certificate;
+        cn_header closing;
+        st = cn_snapshot_epoch(a->snap, epoch, &height, &rows, err);
+        if (st == CN_OK)
+            st = cn_snapshot_header(a->snap, height, &closing, err);
+        if (st == CN_OK)
+            st = cn_snapshot_certificate(a->snap, height, &certificate, err);
+        if (st == CN_OK)
+            cn_dossier_add_epoch(a->w, epoch, &closing, certificate, rows);
+    }
+    return st;
+}
+
 static cn_status add_checkpoint(audit *a, cn_err *err)
 {
     cn_header *headers = NULL;
     size_t count = 0;
     cn_span certificate = {0};
     cn_status st = cn_snapshot_newest_checkpoint(a->snap, &headers, &count, &certificate, err);
-    if (st == CN_OK)
+    if (st == CN_OK) {
         cn_dossier_add_checkpoint(a->w, headers, count, certificate);
+        st = add_epochs(a, headers[0].epoch, err);
+    }
     free(headers);
     return st;
 }

@@ -89,6 +89,23 @@ void cn_dossier_add_checkpoint(cn_dossier_writer *w, const cn_header *headers, s
     cn_put_bytes(out, certificate.p, certificate.n);
 }
 
+void cn_dossier_add_epoch(cn_dossier_writer *w, uint64_t epoch, const cn_header *closing, cn_span certificate,
+                          cn_span rows)
+{
+    char name[96];
+    uint8_t bytes[CN_HEADER_LEN];
+    snprintf(name, sizeof name, "epochs/%020llu.bin", (unsigned long long)epoch);
+    cn_buf *out = add(w, name);
+    if (!out)
+        return;
+    cn_header_encode(closing, bytes);
+    cn_put_u8(out, 1);
+    cn_put_bytes(out, bytes, sizeof bytes);
+    cn_put_u32(out, (uint32_t)certificate.n);
+    cn_put_bytes(out, certificate.p, certificate.n);
+    cn_put_bytes(out, rows.p, rows.n);
+}
+
 static cn_buf *add_subject(cn_dossier_writer *w, const cn_digest *tag, bool present, cn_span proof)
 {
     char name[96];

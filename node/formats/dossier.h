@@ -3,6 +3,7 @@
  *   manifest.json            what it is about, and the SHA-256 of every other file
  *   genesis.json             G
  *   checkpoint.bin           the header that all proofs lead to, linking headers, a finalization
+ *   epochs/<epoch>.bin       after a change of the validators: the closing block that began it, its finalization, rows
  *   subjects/<tag>.bin       completeness record with its state proof and leaves, or a proof of absence
  *   statements/<index>.bin   SignedStatement and its path in the log
  * Names ascend; times are fixed; nothing depends on the wall clock. */
@@ -31,6 +32,9 @@ void cn_dossier_set_scope(cn_dossier_writer *w, cn_dossier_kind kind, const char
                           uint64_t checkpoint);
 void cn_dossier_add_genesis(cn_dossier_writer *w, cn_span bytes);
 void cn_dossier_add_checkpoint(cn_dossier_writer *w, const cn_header *headers, size_t count, cn_span certificate);
+/* Epoch 2 and later: the closing block that began it, finalized by the set before, and the rows of its own set. */
+void cn_dossier_add_epoch(cn_dossier_writer *w, uint64_t epoch, const cn_header *closing, cn_span certificate,
+                          cn_span rows);
 void cn_dossier_add_subject(cn_dossier_writer *w, const cn_digest *tag, cn_span ics23_existence,
                             const cn_subject_leaf *leaves, uint64_t count);
 void cn_dossier_add_absence(cn_dossier_writer *w, const cn_digest *tag, cn_span ics23_absence);
@@ -40,6 +44,12 @@ void cn_dossier_add_statement(cn_dossier_writer *w, uint64_t log_index, cn_span 
 cn_status cn_dossier_finish(cn_dossier_writer *w, cn_buf *out, cn_err *err);
 
 /* ---- reading: strict, budgets before allocations ---- */
+typedef struct cn_dossier_epoch {
+    uint64_t epoch;
+    cn_header closing;
+    cn_span certificate, rows; /* as they stand there */
+} cn_dossier_epoch;
+
 typedef struct cn_dossier_subject {
     cn_digest tag;
     bool present;
@@ -64,6 +74,8 @@ typedef struct cn_dossier {
     size_t header_count;
     cn_header *header;   /* the checkpoint first, then those that lead to the certified one */
     cn_span certificate; /* as it stands there: whether it is one is for the verifier to say */
+    size_t epoch_count;
+    cn_dossier_epoch *epoch; /* ascending */
     size_t subject_count;
     cn_dossier_subject *subjects; /* ascending tags */
     size_t statement_count;

@@ -42,7 +42,7 @@ static bool known_name(const char *name)
 {
     return strcmp(name, "manifest.json") == 0 || strcmp(name, "genesis.json") == 0 ||
            strcmp(name, "checkpoint.bin") == 0 || numbered_name(name, "subjects/", "0123456789abcdef", 64) ||
-           numbered_name(name, "statements/", "0123456789", 20);
+           numbered_name(name, "statements/", "0123456789", 20) || numbered_name(name, "epochs/", "0123456789", 20);
 }
 
 static cn_status read_entry(zip_t *zip, zip_uint64_t i, size_t *budget, entry *out, cn_err *err)
@@ -197,6 +197,24 @@ static cn_status read_checkpoint(const contents *c, cn_dossier *d, cn_err *err)
     return CN_OK;
 }
 
+static cn_status read_epoch(const entry *e, cn_dossier_epoch *out, cn_err *err)
+{
+    cn_reader r = cn_reader_of(e->p, e->n);
+    cn_err own = {0};
+    errno = 0;
+    out->epoch = strtoull(e->name + strlen("epochs/"), NULL, 10);
+    uint8_t version = cn_read_u8(&r);
+    const uint8_t *header = cn_read_view(&r, CN_HEADER_LEN);
+    size_t n = cn_read_u32(&r);
+    out->certificate = CN_SPAN(cn_read_view(&r, n), n);
+    if (version != 1 || !cn_reader_ok(&r) || errno != 0 || r.n == 0 || r.n % CN_SET_ROW_LEN ||
+        r.n > (size_t)CN_SET_ROW_LEN * CN_MAX_VALIDATORS)
+        return cn_fail(err, CN_INVALID, e->name, "is malformed");
+    out->rows = CN_SPAN(r.p, r.n);
+    cn_status st = cn_header_decode(header, CN_HEADER_LEN, &out->closing, &own);
+    return st == CN_OK ? CN_OK : cn_fail(err, st, e->name, "%s: %s", own.field, own.text);
+}
+
 static cn_status read_subject(const entry *e, cn_dossier_subject *s, cn_err *err)
 {
     cn_reader r = cn_reader_of(e->p, e->n);
@@ -238,12 +256,15 @@ static cn_status read_parts(const contents *c, cn_dossier *d, cn_err *err)
     cn_status st = CN_OK;
     d->subjects = calloc(c->count, sizeof *d->subjects);
     d->statement = calloc(c->count, sizeof *d->statement);
-    if (!d->subjects || !d->statement)
+    d->epoch = calloc(c->count, sizeof *d->epoch);
+    if (!d->subjects || !d->statement || !d->epoch)
         return cn_fail(err, CN_NO_MEMORY, "dossier", "out of memory");
     for (size_t i = 0; i < c->count && st == CN_OK; i++) {
         const entry *e = &c->entry[i];
         if (strncmp(e->name, "subjects/", 9) == 0)
             st = read_subject(e, &d->subjects[d->subject_count++], err);
+        else if (strncmp(e->name, "epochs/", 7) == 0)
+            st = read_epoch(e, &d->epoch[d->epoch_count++], err);
         else if (strncmp(e->name, "statements/", 11) == 0)
             st = read_statement(e, &d->statement[d->statement_count++], err);
         else if (strcmp(e->name, "genesis.json") == 0)
@@ -282,6 +303,7 @@ cn_status cn_dossier_read(const void *zip, size_t n, cn_dossier *ret, cn_err *er
 void cn_dossier_clear(cn_dossier *d)
 {
     free(d->header);
+    free(d->epoch);
     free(d->subjects);
     free(d->statement);
     if (d->owned)

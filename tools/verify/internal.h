@@ -29,6 +29,8 @@ typedef struct verifier {
     cn_dossier dossier;
     cn_genesis genesis;
     bool has_genesis;
+    cn_validator_set set; /* of the checkpoint's epoch, once the chain was followed */
+    cn_digest set_digest;
     cn_statement **statement; /* by place in the dossier; NULL: does not decode */
     known_key *key;
     size_t key_count, key_cap;

@@ -16,7 +16,7 @@
 #define CN_VERIFY_STEPS(X)                                                                                             \
     X(CN_STEP_CONTAINER, "container", "the file is whole and in its one accepted form")                                \
     X(CN_STEP_GENESIS, "genesis", "the genesis in it has the digest given")                                            \
-    X(CN_STEP_EPOCH_CHAIN, "epoch-chain", "the checkpoint belongs to the epoch and validators that genesis names")     \
+    X(CN_STEP_EPOCH_CHAIN, "epoch-chain", "the validators follow from those of genesis, change by change")             \
     X(CN_STEP_QUORUM, "quorum", "a quorum of those validators made the checkpoint final")                              \
     X(CN_STEP_INCLUSION, "inclusion", "each statement lies at its place in the log")                                   \
     X(CN_STEP_SIGNATURE, "signature", "each statement is signed by the key it names")                                  \
