@@ -170,7 +170,7 @@ int cmd_propose(int argc, char **argv)
 /* What the ledger says of a proposal, from a checkpoint; a fresh one takes a moment to be in it. */
 static cn_status find_proposal(const char *api, const char *id, cn_digest *ret_member, cn_err *err)
 {
-    for (int tries = 0; tries < 50; tries++) {
+    for (int tries = 0; tries < 100; tries++) {
         json_t *list = NULL, *one;
         size_t i;
         bool found = false;
@@ -246,6 +246,20 @@ static cn_status own_tip(const char *api, cn_readiness_payload *ret, cn_err *err
     return st;
 }
 
+/* The member's own node may still be catching up with the proposal: that is what readiness is about. */
+static bool wait_for_node(const cli_args *args, cn_err *err)
+{
+    for (int tries = 0; tries < 600; tries++) {
+        cli_signer s = {0};
+        cn_status st = cli_signer_open(cli_value(args, "--api"), cli_value(args, "--key"), &s, err);
+        cli_signer_close(&s);
+        if (st != CN_NOT_FOUND)
+            return st == CN_OK;
+        usleep(100000);
+    }
+    return false;
+}
+
 int cmd_ready(int argc, char **argv)
 {
     cli_option options[] = {{"--api", false, true, "URL of the member's own node", NULL},
@@ -268,7 +282,8 @@ int cmd_ready(int argc, char **argv)
         return EXIT_NO;
     cn_readiness_payload *r = &body->readiness;
     body->kind = CN_PAYLOAD_READINESS;
-    bool ok = open_proposal(&args, &s, &r->proposal, &r->member, &err) && own_tip(s.api, r, &err) == CN_OK &&
+    bool ok = wait_for_node(&args, &err) && open_proposal(&args, &s, &r->proposal, &r->member, &err) &&
+              own_tip(s.api, r, &err) == CN_OK &&
               read_node_key(cli_value(&args, "--keys"), "vote", &vote, &err) == CN_OK;
     if (ok) {
         cn_digest digest = cn_readiness_digest(&s.network, &r->proposal, r->height, &r->block);

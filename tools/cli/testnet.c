@@ -64,24 +64,28 @@ static int print_status(const testnet *net, bool as_json)
     return all_up ? EXIT_GOOD : EXIT_NO;
 }
 
+static bool wait_ready(const testnet_node *node, int seconds)
+{
+    json_t *ready = NULL;
+    for (int tries = 0; tries < seconds * 20 && !ready; tries++)
+        if (cli_get_json(node->api, "/readyz?verbose", &ready, NULL) != CN_OK)
+            usleep(50000);
+    bool ok = ready != NULL;
+    json_decref(ready);
+    if (!ok)
+        cli_say(EXIT_NO, "%s runs but is not ready; carnet why --api %s says why", node->name, node->api);
+    return ok;
+}
+
 static int bring_up(testnet *net)
 {
     cn_err err = {0};
     for (unsigned i = 0; i < net->count; i++)
         if (testnet_start(&net->node[i], &err) != CN_OK)
             return cli_complain(EXIT_NO, &err);
-    for (unsigned i = 0; i < net->count; i++) { /* linked up: statements can be committed */
-        json_t *ready = NULL;
-        for (int tries = 0; tries < 200; tries++) {
-            if (cli_get_json(net->node[i].api, "/readyz?verbose", &ready, &err) == CN_OK)
-                break;
-            usleep(50000);
-        }
-        if (!ready)
-            return cli_say(EXIT_NO, "%s runs but is not ready; carnet why --api %s says why", net->node[i].name,
-                           net->node[i].api);
-        json_decref(ready);
-    }
+    for (unsigned i = 0; i < net->count; i++) /* linked up: statements can be committed */
+        if (!wait_ready(&net->node[i], 10))
+            return EXIT_NO;
     return EXIT_GOOD;
 }
 
@@ -135,6 +139,8 @@ static int add(testnet *net)
         st = testnet_start(&net->node[net->count - 1], &err);
     if (st != CN_OK)
         return cli_complain(EXIT_NO, &err);
+    if (!wait_ready(&net->node[net->count - 1], 60)) /* its peers learn of it at the next checkpoint */
+        return EXIT_NO;
     const testnet_node *node = &net->node[net->count - 1];
     printf(
         "%s runs at %s and follows; to let it vote:\n  carnet propose join --api %s --key %s/keys/capture.key --keys "
