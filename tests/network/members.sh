@@ -3,7 +3,7 @@
 # a node that slept through one change finds its way. No statement waits longer than 5 s, nothing is lost, and an
 # audit that crosses all changes verifies from the genesis digest alone.
 set -euo pipefail
-CARNET_TEST_PORT=${CARNET_TEST_PORT:-17900}
+CARNET_TEST_PORT=${CARNET_TEST_PORT:-18000}
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 api5=http://127.0.0.1:$((base + 9))

@@ -57,8 +57,9 @@ static void make_genesis(fixture *fx)
 /* Vote keys in the order of the set: rows ascend by member id. */
 static unsigned vote_of_row(const fixture *fx, unsigned row)
 {
-    for (unsigned i = 0; i < 4; i++)
-        if (memcmp(fx->genesis.set.row[row].vote_key, fx->vote[i].public_key.b, 33) == 0)
+    const cn_validator_set *set = cn_ledger_set_of(fx->ledger, NULL);
+    for (unsigned i = 0; i < sizeof fx->vote / sizeof fx->vote[0]; i++)
+        if (memcmp(set->row[row].vote_key, fx->vote[i].public_key.b, 33) == 0)
             return i;
     cr_assert_fail("no vote key for row %u", row);
     return 0;
@@ -140,6 +141,11 @@ cn_statement *fx_event(fixture *fx, fx_signer *s, const char *uri, unsigned numb
     return statement;
 }
 
+cn_statement *fx_sign(fixture *fx, fx_signer *s, cn_body *body)
+{
+    return sign(fx, s, body, NULL, 0);
+}
+
 cn_statement *fx_change(fixture *fx, fx_signer *s, cn_registry_change *change)
 {
     cn_body *body = calloc(1, sizeof *body);
@@ -175,11 +181,11 @@ void fx_certify(fixture *fx, const cn_digest *block, const unsigned *signers, un
 {
     memset(ret, 0, sizeof *ret);
     ret->kind = CN_FINALIZE;
-    ret->epoch = 1;
+    ret->epoch = cn_ledger_epoch_of(fx->ledger, NULL);
     ret->view = 5;
     ret->block = *block;
-    ret->n = 4;
-    cn_digest digest = cn_vote_digest(&fx->genesis.network, 1, CN_FINALIZE, 5, block);
+    ret->n = (uint8_t)cn_ledger_set_of(fx->ledger, NULL)->n;
+    cn_digest digest = cn_vote_digest(&fx->genesis.network, ret->epoch, CN_FINALIZE, 5, block);
     for (unsigned i = 0; i < count; i++) {
         ret->bitmap[0] |= (uint8_t)(1u << signers[i]);
         cr_assert_eq(
@@ -196,11 +202,11 @@ static cn_stmt *next(void *ctx)
 
 static void finalize(fixture *fx, cn_ledger_block *b)
 {
-    static const unsigned signers[] = {0, 1, 3};
+    static const unsigned signers[] = {0, 1, 3, 4};
     cn_certificate cert;
     cn_buf bytes;
     cn_err err = {0};
-    fx_certify(fx, cn_ledger_block_digest(b), signers, 3, &cert);
+    fx_certify(fx, cn_ledger_block_digest(b), signers, cn_quorum(cn_ledger_set_of(fx->ledger, NULL)->n), &cert);
     cn_buf_init(&bytes, CN_CERTIFICATE_MAX);
     cn_certificate_encode(&cert, &bytes);
     cr_assert_eq(cn_ledger_finalize(fx->ledger, &b, 1, CN_SPAN(bytes.p, bytes.n), &err), CN_OK, "%s", err.text);
@@ -251,6 +257,8 @@ void fx_rebuild(const cn_dossier *d, const cn_certificate *certificate, cn_buf *
     cn_dossier_set_scope(w, d->kind, d->subject, &d->tag, d->checkpoint);
     cn_dossier_add_genesis(w, d->genesis);
     cn_dossier_add_checkpoint(w, d->header, d->header_count, CN_SPAN(cert.p, cert.n));
+    for (size_t i = 0; i < d->epoch_count; i++)
+        cn_dossier_add_epoch(w, d->epoch[i].epoch, &d->epoch[i].closing, d->epoch[i].certificate, d->epoch[i].rows);
     for (size_t i = 0; i < d->subject_count; i++) {
         const cn_dossier_subject *s = &d->subjects[i];
         cn_subject_leaf *leaf = calloc((size_t)s->count + 1, sizeof *leaf);

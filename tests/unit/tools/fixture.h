@@ -17,8 +17,8 @@ typedef struct fixture {
     char dir[64];
     cn_genesis genesis;
     cn_buf genesis_bytes;
-    cn_secret_key vote[4];
-    fx_signer member[4]; /* capture keys */
+    cn_secret_key vote[8]; /* the first four are those of genesis */
+    fx_signer member[4];   /* capture keys */
     cn_store *store;
     cn_ledger *ledger;
     cn_stmt *waiting[64];
@@ -30,11 +30,13 @@ void fx_close(fixture *fx);
 void fx_key(fx_signer *ret, uint8_t type);
 /* One event about uri, of EPCIS form; number makes it unlike others. */
 cn_statement *fx_event(fixture *fx, fx_signer *s, const char *uri, unsigned number);
+cn_statement *fx_sign(fixture *fx, fx_signer *s, cn_body *body); /* a body without items */
 cn_statement *fx_change(fixture *fx, fx_signer *s, cn_registry_change *change);
 void fx_register(fixture *fx, fx_signer *owner, fx_signer *fresh);
 void fx_wait(fixture *fx, cn_statement *s); /* takes it: it goes into the next block */
 /* A block with what waits, and a checkpoint over it. False: a statement did not execute. */
 bool fx_commit(fixture *fx);
+/* By members of the set in force, given by their places in it. */
 void fx_certify(fixture *fx, const cn_digest *block, const unsigned *signers, unsigned count, cn_certificate *ret);
 void fx_audit(fixture *fx, const char *uri, cn_buf *zip);
 /* Writes what d holds, with this certificate and a manifest that fits. */
