@@ -19,6 +19,7 @@ static cn_admission *admission_new(size_t count, int peer)
     atomic_init(&a->refs, 1);
     a->peer = peer;
     a->task.kind = TASK_ADMIT;
+    a->task.lane = (unsigned)(1 + peer); /* 0: the API */
     pthread_condattr_t attr;
     pthread_condattr_init(&attr);
     pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
@@ -118,31 +119,37 @@ static cn_status check_statement(cn_node *node, cn_stmt *stmt, cn_err *err)
     return st;
 }
 
+static void check_admission(cn_node *node, cn_admission *a)
+{
+    cn_status st = CN_OK;
+    for (size_t i = 0; i < a->count && st == CN_OK; i++) {
+        cn_err err = {0};
+        st = check_statement(node, a->stmt[i], &err);
+        if (st != CN_OK)
+            refuse(a, i, &err);
+    }
+    if (st != CN_OK) {
+        atomic_fetch_add(&node->refused_statements, 1);
+        decide(a, st);
+        cn_admit_drop(a);
+    } else if (!cn_queue_push(node->queue, &a->task)) {
+        cn_fail(&a->err, CN_FULL, "queue", "the node is busy; try again later");
+        decide(a, CN_FULL);
+        cn_admit_drop(a);
+    }
+}
+
 void *cn_worker_thread(void *arg)
 {
     cn_node *node = arg;
     for (cn_task *task; (task = cn_queue_pop(node->work, UINT64_MAX));) {
-        if (task->kind == TASK_RUN) {
+        uint64_t began_us = cn_monotonic_us();
+        unsigned lane = task->lane;
+        if (task->kind == TASK_RUN)
             cn_sync_work(node, task);
-            continue;
-        }
-        cn_admission *a = (cn_admission *)task;
-        cn_status st = CN_OK;
-        for (size_t i = 0; i < a->count && st == CN_OK; i++) {
-            cn_err err = {0};
-            st = check_statement(node, a->stmt[i], &err);
-            if (st != CN_OK)
-                refuse(a, i, &err);
-        }
-        if (st != CN_OK) {
-            atomic_fetch_add(&node->refused_statements, 1);
-            decide(a, st);
-            cn_admit_drop(a);
-        } else if (!cn_queue_push(node->queue, &a->task)) {
-            cn_fail(&a->err, CN_FULL, "queue", "the node is busy; try again later");
-            decide(a, CN_FULL);
-            cn_admit_drop(a);
-        }
+        else
+            check_admission(node, (cn_admission *)task);
+        cn_queue_charge(node->work, lane, cn_monotonic_us() - began_us);
     }
     return NULL;
 }

@@ -9,7 +9,7 @@
 
 #define HOUSEKEEPING_MS 250u
 #define EXPIRE_MS 60000u
-#define TASKS_A_ROUND 256
+#define ROUND_MS 20u /* then timers, however much waits */
 
 void cn_log(const cn_node *node, const char *level, const char *format, ...)
 {
@@ -419,10 +419,13 @@ void *cn_node_thread(void *arg)
     cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
     while (!atomic_load(&node->stop)) {
         cn_task *task = cn_queue_pop(node->queue, next_wake_ms(node));
-        for (int i = 0; task && i < TASKS_A_ROUND && !atomic_load(&node->stop); i++) {
+        for (uint64_t end = cn_monotonic_ms() + ROUND_MS; task && !atomic_load(&node->stop);) {
+            uint64_t began_us = cn_monotonic_us();
+            unsigned lane = task->lane;
             run_task(node, task);
             cn_epoch_follow(node);
-            task = i + 1 < TASKS_A_ROUND ? cn_queue_pop(node->queue, 0) : NULL;
+            cn_queue_charge(node->queue, lane, cn_monotonic_us() - began_us);
+            task = began_us / 1000 < end ? cn_queue_pop(node->queue, 0) : NULL;
         }
         if (atomic_load(&node->stop))
             break;

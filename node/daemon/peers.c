@@ -14,7 +14,8 @@ void cn_queue_message(cn_node *node, unsigned slot, uint8_t type, const uint8_t 
     cn_message_task *m = malloc(sizeof *m + n);
     if (!m)
         return;
-    *m = (cn_message_task){.task = {.kind = TASK_MESSAGE, .bytes = sizeof *m + n}, .peer = slot, .type = type, .n = n};
+    *m = (cn_message_task){
+        .task = {.kind = TASK_MESSAGE, .bytes = sizeof *m + n, .lane = 1 + slot}, .peer = slot, .type = type, .n = n};
     if (n)
         memcpy(m->bytes, payload, n);
     if (!cn_queue_push(node->queue, &m->task))
@@ -50,7 +51,7 @@ static void on_change(void *ctx, unsigned slot, bool up)
     cn_message_task *m = calloc(1, sizeof *m);
     if (!m)
         return;
-    m->task = (cn_task){.kind = TASK_LINK, .bytes = sizeof *m};
+    m->task = (cn_task){.kind = TASK_LINK, .bytes = sizeof *m, .lane = 1 + slot};
     m->peer = slot;
     m->up = up;
     if (!cn_queue_push_always(node->queue, &m->task))

@@ -9,30 +9,41 @@
 static pthread_once_t steady_once = PTHREAD_ONCE_INIT;
 static uint64_t steady_offset_ms;
 
+typedef struct lane {
+    cn_task *head, *tail;
+    size_t bytes;
+    uint64_t spent_us; /* by its tasks; never less than what was spent on the lane served last when it fills */
+} lane;
+
 struct cn_queue {
     pthread_mutex_t lock;
     pthread_cond_t filled;
-    cn_task *head, *tail;
-    size_t bytes, max_bytes;
-    uint64_t dropped;
+    lane lane[CN_QUEUE_LANES];
+    size_t count, bytes, max_bytes;
+    uint64_t dropped, served_us;
     bool closed;
 };
 
-static uint64_t clock_ms(clockid_t id)
+static uint64_t clock_us(clockid_t id)
 {
     struct timespec t;
     CN_ASSERT(clock_gettime(id, &t) == 0);
-    return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+    return (uint64_t)t.tv_sec * 1000000u + (uint64_t)t.tv_nsec / 1000u;
+}
+
+uint64_t cn_monotonic_us(void)
+{
+    return clock_us(CLOCK_MONOTONIC);
 }
 
 uint64_t cn_monotonic_ms(void)
 {
-    return clock_ms(CLOCK_MONOTONIC);
+    return clock_us(CLOCK_MONOTONIC) / 1000;
 }
 
 uint64_t cn_wall_ms(void)
 {
-    return clock_ms(CLOCK_REALTIME);
+    return clock_us(CLOCK_REALTIME) / 1000;
 }
 
 static void begin_steady(void)
@@ -65,35 +76,48 @@ void cn_queue_free(cn_queue *q, void (*drop)(cn_task *))
 {
     if (!q)
         return;
-    while (q->head) {
-        cn_task *task = q->head;
-        q->head = task->next;
-        drop(task);
-    }
+    for (unsigned i = 0; i < CN_QUEUE_LANES; i++)
+        while (q->lane[i].head) {
+            cn_task *task = q->lane[i].head;
+            q->lane[i].head = task->next;
+            drop(task);
+        }
     pthread_cond_destroy(&q->filled);
     pthread_mutex_destroy(&q->lock);
     free(q);
 }
 
+static bool fits(const cn_queue *q, const cn_task *task)
+{
+    size_t limit = task->lane ? q->max_bytes / CN_QUEUE_LANE_SHARE : q->max_bytes;
+    size_t held = q->lane[task->lane].bytes;
+    return task->bytes <= limit && held <= limit - task->bytes;
+}
+
 static bool push(cn_queue *q, cn_task *task, bool always)
 {
-    CN_ASSERT(task->bytes > 0);
+    CN_ASSERT(task->bytes > 0 && task->lane < CN_QUEUE_LANES);
+    lane *l = &q->lane[task->lane];
     pthread_mutex_lock(&q->lock);
-    bool fits = !q->closed && (always || (task->bytes <= q->max_bytes && q->bytes <= q->max_bytes - task->bytes));
-    if (fits) {
+    bool good = !q->closed && (always || fits(q, task));
+    if (good) {
         task->next = NULL;
-        if (q->tail)
-            q->tail->next = task;
+        if (l->tail)
+            l->tail->next = task;
         else
-            q->head = task;
-        q->tail = task;
+            l->head = task;
+        if (l->head == task && l->spent_us < q->served_us)
+            l->spent_us = q->served_us;
+        l->tail = task;
+        l->bytes += task->bytes;
         q->bytes += task->bytes;
+        q->count++;
         pthread_cond_signal(&q->filled);
     } else {
         q->dropped++;
     }
     pthread_mutex_unlock(&q->lock);
-    return fits;
+    return good;
 }
 
 bool cn_queue_push(cn_queue *q, cn_task *task)
@@ -106,10 +130,39 @@ bool cn_queue_push_always(cn_queue *q, cn_task *task)
     return push(q, task, true);
 }
 
+/* The head of the lane that cost least so far. */
+static cn_task *take(cn_queue *q)
+{
+    lane *best = NULL;
+    for (unsigned i = 0; i < CN_QUEUE_LANES; i++)
+        if (q->lane[i].head && (!best || q->lane[i].spent_us < best->spent_us))
+            best = &q->lane[i];
+    if (!best)
+        return NULL;
+    cn_task *task = best->head;
+    best->head = task->next;
+    if (!best->head)
+        best->tail = NULL;
+    if (best->spent_us > q->served_us)
+        q->served_us = best->spent_us;
+    best->bytes -= task->bytes;
+    q->bytes -= task->bytes;
+    q->count--;
+    task->next = NULL;
+    return task;
+}
+
+void cn_queue_charge(cn_queue *q, unsigned number, uint64_t microseconds)
+{
+    pthread_mutex_lock(&q->lock);
+    q->lane[number].spent_us += microseconds + 1; /* turns, where the clock is too coarse */
+    pthread_mutex_unlock(&q->lock);
+}
+
 cn_task *cn_queue_pop(cn_queue *q, uint64_t deadline_ms)
 {
     pthread_mutex_lock(&q->lock);
-    while (!q->head && !q->closed) {
+    while (!q->count && !q->closed) {
         if (deadline_ms == UINT64_MAX) {
             pthread_cond_wait(&q->filled, &q->lock);
             continue;
@@ -119,14 +172,7 @@ cn_task *cn_queue_pop(cn_queue *q, uint64_t deadline_ms)
         if (deadline_ms == 0 || pthread_cond_timedwait(&q->filled, &q->lock, &until) != 0)
             break;
     }
-    cn_task *task = q->head;
-    if (task) {
-        q->head = task->next;
-        if (!q->head)
-            q->tail = NULL;
-        q->bytes -= task->bytes;
-        task->next = NULL;
-    }
+    cn_task *task = take(q);
     pthread_mutex_unlock(&q->lock);
     return task;
 }

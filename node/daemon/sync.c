@@ -178,7 +178,7 @@ static bool push_run(cn_node *node, cn_queue *queue, run *r, bool decoded)
 {
     run_task *t = calloc(1, sizeof *t);
     CN_ASSERT(t);
-    t->task = (cn_task){.kind = TASK_RUN, .bytes = sizeof *t + r->n};
+    t->task = (cn_task){.kind = TASK_RUN, .bytes = sizeof *t + r->n, .lane = 1 + r->peer};
     t->run = r;
     t->decoded = decoded;
     /* one a peer, so that it need not count against what clients send */

@@ -94,8 +94,8 @@ static cn_node *open_node(fixture *fx, unsigned blocks)
     for (unsigned i = 0; i < fx->genesis.set.n; i++)
         n->peer[i] = (cn_peer_slot){.set = true, .member = fx->genesis.set.row[i].member, .index = (int)i};
     n->pool = cn_mempool_new(1u << 20);
-    n->queue = cn_queue_new(1u << 20);
-    n->work = cn_queue_new(1u << 20);
+    n->queue = cn_queue_new(1u << 26);
+    n->work = cn_queue_new(1u << 26);
     n->vote_keys = cn_vote_keys_new(&fx->genesis.set);
     snprintf(n->config.log_level, sizeof n->config.log_level, "error");
     pthread_mutex_init(&n->way.lock, NULL);
