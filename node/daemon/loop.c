@@ -419,13 +419,14 @@ void *cn_node_thread(void *arg)
     cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
     while (!atomic_load(&node->stop)) {
         cn_task *task = cn_queue_pop(node->queue, next_wake_ms(node));
-        for (uint64_t end = cn_monotonic_ms() + ROUND_MS; task && !atomic_load(&node->stop);) {
+        for (uint64_t end = cn_monotonic_ms() + ROUND_MS; task;) {
             uint64_t began_us = cn_monotonic_us();
             unsigned lane = task->lane;
             run_task(node, task);
             cn_epoch_follow(node);
             cn_queue_charge(node->queue, lane, cn_monotonic_us() - began_us);
-            task = began_us / 1000 < end ? cn_queue_pop(node->queue, 0) : NULL;
+            bool more = began_us / 1000 < end && !atomic_load(&node->stop);
+            task = more ? cn_queue_pop(node->queue, 0) : NULL; /* what is taken is run */
         }
         if (atomic_load(&node->stop))
             break;
