@@ -330,17 +330,9 @@ cn_status cn_ledger_finalize(cn_ledger *l, cn_ledger_block *const *blocks, size_
     if (st == CN_OK)
         st = cn_store_commit(l->store, plan.block, count, err);
     for (size_t i = 0; i < count && st == CN_OK; i++) {
-        cn_map *map = NULL;
-        /* the stored map is that of the newest checkpoint of the call */
-        bool newest = blocks[i]->map != NULL;
-        for (size_t k = i + 1; k < count; k++)
-            newest = newest && blocks[k]->map == NULL;
-        if (newest && !(map = cn_store_map(l->store, err)))
-            st = CN_NO_MEMORY;
-        else if (blocks[i]->map && !newest)
-            map = cn_map_ref(blocks[i]->map);
-        if (st == CN_OK)
-            st = advance(l, blocks[i], map);
+        /* the committed version itself: what it holds in memory need not be read again */
+        cn_map *map = blocks[i]->map ? cn_map_ref(blocks[i]->map) : NULL;
+        st = advance(l, blocks[i], map);
     }
     plan_free(&plan);
     return st == CN_OK ? renew_snapshot(l, err) : st;
