@@ -32,6 +32,7 @@ typedef struct slot {
     cn_certificate *cert[KINDS];
     cn_sign_row row; /* what this node has signed, as the safety table has it */
     bool has_proposal, invalid, equivocated;
+    uint32_t reported[KINDS]; /* signers whose two votes were reported: one proof is enough (R9) */
     cn_digest proposed;
     uint64_t proposal_ms, notarized_ms;
     uint8_t *proposal; /* own proposal, for resending */

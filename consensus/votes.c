@@ -277,6 +277,8 @@ void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from)
             reply_with_certificates(c, from, vote->view);
         return;
     }
+    if (seen && (s->reported[vote->kind - 1] >> vote->signer & 1))
+        return;
     cn_digest digest = cn_vote_digest(&c->cfg.network, vote->epoch, vote->kind, vote->view, &vote->block);
     if (!ours && !c->cfg.crypto.verify(c->cfg.crypto.ctx, vote->signer, &digest, vote->signature.b)) {
         c->bad_messages++;
@@ -289,6 +291,7 @@ void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from)
     if (seen && !cn_digest_eq(&t->block[vote->signer], &vote->block) &&
         stored_vote(c, s, vote->kind, vote->signer, &first)) {
         emit_evidence(c, &first, vote);
+        s->reported[vote->kind - 1] |= 1u << vote->signer;
         if (vote->signer == cn_leader(c, vote->view))
             s->equivocated = true;
         return; /* the first one stays counted, the other is evidence only */

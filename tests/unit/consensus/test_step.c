@@ -137,6 +137,17 @@ Test(step, two_different_votes_are_evidence_and_the_second_does_not_count)
     cr_assert_not_null(evidence);
     cr_expect_eq(evidence->to, 2u);
     cr_expect_eq(evidence->n, 2u * 117);
+    const cn_digest third = {{0xef}};
+    v = make_vote(2, CN_NOTARIZE, 1, &third);
+    cn_actions_clear(&actions);
+    hear_vote(c, T0, &v, &actions);
+    cr_expect_null(find_action(&actions, CN_ACT_EVIDENCE), "one proof is enough: more of them would fill a log (R9)");
+    v = make_vote(3, CN_NOTARIZE, 1, &third);
+    hear_vote(c, T0, &v, &actions);
+    v = make_vote(3, CN_NOTARIZE, 1, &other);
+    cn_actions_clear(&actions);
+    hear_vote(c, T0, &v, &actions);
+    cr_expect_not_null(find_action(&actions, CN_ACT_EVIDENCE), "another signer's is another proof");
     done(c);
 }
 
