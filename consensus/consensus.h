@@ -114,7 +114,7 @@ typedef enum cn_action_kind {
     CN_ACT_FINAL,    /* blocks[0..count) became final in this order; certificate proves the last */
     CN_ACT_FLOOR,    /* raise the safety floor to `view`; needs no sync */
     CN_ACT_SYNC,     /* peers are ahead: fetch final blocks (R12) */
-    CN_ACT_EVIDENCE, /* bytes: a transferable proof of misbehaviour by validator `to` (R10) */
+    CN_ACT_EVIDENCE, /* bytes: a transferable proof of misbehaviour by validator `to` (R10, proto/evidence.h) */
     CN_ACT_STOP,     /* reason: this node must not go on */
 } cn_action_kind;
 

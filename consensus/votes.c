@@ -1,5 +1,6 @@
 /* Votes are tallied by signer, never by arrival (R9); q equal votes make a certificate. */
 #include "consensus/core.h"
+#include "proto/evidence.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -182,15 +183,17 @@ static unsigned count_equal(const cn_consensus *c, const tally *t, const cn_dige
 /* R10: two different votes of one kind in a view, or finalize and nullify, prove misbehaviour. */
 static void emit_evidence(cn_consensus *c, const cn_vote *a, const cn_vote *b)
 {
-    cn_buf bytes;
-    cn_buf_init(&bytes, 1024);
-    cn_vote_write(a, &bytes);
-    cn_vote_write(b, &bytes);
+    const cn_evidence proof = {.epoch = a->epoch,
+                               .view = a->view,
+                               .signer = a->signer,
+                               .vote = {{a->kind, a->block, a->signature}, {b->kind, b->block, b->signature}}};
+    uint8_t *bytes = cn_alloc(CN_EVIDENCE_LEN);
+    cn_evidence_encode(&proof, bytes);
     c->equivocations++;
     cn_action *act = cn_emit(c, CN_ACT_EVIDENCE);
     act->to = a->signer;
-    act->bytes = bytes.p;
-    act->n = bytes.n;
+    act->bytes = bytes;
+    act->n = CN_EVIDENCE_LEN;
 }
 
 static bool stored_vote(const cn_consensus *c, const slot *s, uint8_t kind, unsigned signer, cn_vote *ret)

@@ -563,3 +563,17 @@ cn_status cn_snapshot_epoch(cn_snapshot *s, uint64_t epoch, uint64_t *ret_closin
     *ret_rows = CN_SPAN((const uint8_t *)row.p + 8, row.n - 8);
     return CN_OK;
 }
+
+cn_status cn_snapshot_evidence(cn_snapshot *s, bool (*one)(void *ctx, cn_span evidence), void *ctx, cn_err *err)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val k, v;
+    int rc = mdb_cursor_open(s->txn, s->store->t.dbi[T_EVIDENCE], &cursor);
+    if (rc != 0)
+        return cn_lmdb_error(rc, "evidence", err);
+    rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+    while (rc == 0 && one(ctx, CN_SPAN(v.mv_data, v.mv_size)))
+        rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT);
+    mdb_cursor_close(cursor);
+    return rc == 0 || rc == MDB_NOTFOUND ? CN_OK : cn_lmdb_error(rc, "evidence", err);
+}

@@ -641,6 +641,35 @@ cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span cer
     return rc == 0 ? CN_OK : cn_lmdb_error(rc, "certificates", err);
 }
 
+cn_status cn_store_put_evidence(cn_store *store, cn_span evidence, bool *ret_new, cn_err *err)
+{
+    MDB_txn *txn = NULL;
+    MDB_stat stat;
+    cn_span known;
+    cn_digest key = cn_sha256(evidence.p, evidence.n);
+    *ret_new = false;
+    int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
+    if (rc == 0)
+        rc = mdb_stat(txn, store->t.dbi[T_EVIDENCE], &stat);
+    if (rc != 0) {
+        mdb_txn_abort(txn);
+        return cn_lmdb_error(rc, "evidence", err);
+    }
+    cn_status st = cn_row_get(txn, &store->t, T_EVIDENCE, key.b, CN_DIGEST_LEN, &known, NULL);
+    bool fresh = st == CN_NOT_FOUND;
+    if (fresh && stat.ms_entries >= CN_EVIDENCE_KEPT)
+        st = cn_fail(err, CN_FULL, "evidence", "%u proofs are kept already", CN_EVIDENCE_KEPT);
+    else if (fresh)
+        st = cn_row_put(txn, &store->t, T_EVIDENCE, key.b, CN_DIGEST_LEN, evidence.p, evidence.n, 0, err);
+    if (st != CN_OK || !fresh) {
+        mdb_txn_abort(txn);
+        return st;
+    }
+    rc = mdb_txn_commit(txn);
+    *ret_new = rc == 0;
+    return rc == 0 ? CN_OK : cn_lmdb_error(rc, "evidence", err);
+}
+
 /* ---- creating ---- */
 
 static cn_status write_genesis(cn_store *store, cn_span genesis, cn_span set_rows, const cn_digest log_entry[2],

@@ -73,6 +73,10 @@ void cn_store_close(cn_store *store); /* NULL is fine */
  * state roots must agree, rows must continue their subjects: else CN_CONFLICT. A full disk: CN_IO. Whenever it fails,
  * nothing changed. After success the maps given are settled (storage/map.h). */
 cn_status cn_store_commit(cn_store *store, const cn_commit_block *blocks, size_t count, cn_err *err);
+/* R10: keeps a proof of misbehaviour (opaque here), synced. *ret_new: it was not there. CN_FULL beyond
+ * CN_EVIDENCE_KEPT: who misbehaves all the time is proved well enough, and shall not fill the disk. */
+#define CN_EVIDENCE_KEPT 4096u
+cn_status cn_store_put_evidence(cn_store *store, cn_span evidence, bool *ret_new, cn_err *err);
 /* Adds the finalization of an already stored block. */
 cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span certificate, cn_err *err);
 
@@ -106,6 +110,8 @@ cn_status cn_snapshot_genesis(cn_snapshot *s, cn_span *ret_bytes,
 cn_status cn_snapshot_header(cn_snapshot *s, uint64_t height, cn_header *ret, cn_err *err);
 cn_status cn_snapshot_certificate(cn_snapshot *s, uint64_t height, cn_span *ret,
                                   cn_err *err); /* CN_NOT_FOUND: none of its own */
+/* Every proof of misbehaviour kept, until `one` returns false. */
+cn_status cn_snapshot_evidence(cn_snapshot *s, bool (*one)(void *ctx, cn_span evidence), void *ctx, cn_err *err);
 /* The closing block that began an epoch (R11; height 0 for the first), and the rows of its set. CN_NOT_FOUND: it has
  * not begun. The finalization of a closing block is always there: cn_snapshot_certificate. */
 cn_status cn_snapshot_epoch(cn_snapshot *s, uint64_t epoch, uint64_t *ret_closing_height, cn_span *ret_rows,

@@ -15,6 +15,7 @@
     X(T_BLOCKS, "blocks")       /* height -> header | digest | first log index u64 | count u32 */                      \
     X(T_CERTIFICATES, "certs")  /* height -> finalization */                                                           \
     X(T_EPOCHS, "epochs")       /* epoch -> height u64 of the closing block that began it | rows of its set */         \
+    X(T_EVIDENCE, "evidence")   /* SHA-256 of it -> evidence (R10) */                                                  \
     X(T_DIGESTS, "digests")     /* block digest -> height */                                                           \
     X(T_RECORDS, "records")     /* log index -> height u64 | record digest | record */                                 \
     X(T_ITEMS, "items")         /* log index -> field 3 of the SignedStatement; absent: none, or erased */             \

@@ -65,6 +65,7 @@ void cn_api_get_members(cn_request *r);
 void cn_api_get_devices(cn_request *r);
 void cn_api_get_key(cn_request *r);
 void cn_api_get_proposals(cn_request *r);
+void cn_api_get_evidence(cn_request *r);
 void cn_api_get_genesis(cn_request *r);
 void cn_api_get_status(cn_request *r);
 void cn_api_get_why(cn_request *r);
@@ -98,6 +99,8 @@ void cn_api_get_openapi(cn_request *r);
       "Keys of devices and gateways, as of the newest checkpoint.", "owner cursor")                                    \
     X("GET", "/v1/proposals", "", false, cn_api_get_proposals,                                                         \
       "Proposed changes of validators and roles, and who voted, as of the newest checkpoint.", "")                     \
+    X("GET", "/v1/evidence", "", false, cn_api_get_evidence,                                                           \
+      "Proofs of misbehaviour by validators, with what verifies them from the genesis digest alone.", "")              \
     X("GET", "/v1/keys/", "", true, cn_api_get_key, "A key: owner, status and the head of its chain.", "")             \
     X("GET", "/v1/genesis", "", false, cn_api_get_genesis, "The exact bytes of the genesis file.", "")                 \
     X("GET", "/v1/status", "", false, cn_api_get_status, "What this node is and how far it is.", "")                   \

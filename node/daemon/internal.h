@@ -168,6 +168,7 @@ struct cn_node {
     uint64_t final_log_size, checkpoint_log_size;
     atomic_ullong statements_final, blocks_final, bad_peer_bytes, refused_statements;
     cn_way_copy way;
+    atomic_ullong evidence_total;
     atomic_bool run_under_way[CN_LINK_SLOTS]; /* final blocks of that peer are being checked (sync.c) */
 
     /* the consensus thread */

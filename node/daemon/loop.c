@@ -1,6 +1,8 @@
 /* The consensus thread: takes tasks from the queue, steps the core, runs its actions in order. */
 #include "node/daemon/internal.h"
 
+#include "proto/evidence.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -194,11 +196,23 @@ static void make_final(cn_node *node, const cn_action *a)
     cn_epoch_note_final(node, cn_ledger_tip(node->ledger));
 }
 
+/* R10: kept, counted, said once. */
 static void report_evidence(cn_node *node, const cn_action *a)
 {
-    char hex[2 * 512 + 1];
-    cn_hex(a->bytes, a->n < 512 ? a->n : 512, hex);
-    cn_log(node, "error", "EVIDENCE of misbehaviour by validator %u (two conflicting votes): %s", a->to, hex);
+    cn_err err = {0};
+    cn_evidence proof;
+    bool fresh = false;
+    if (cn_evidence_decode(a->bytes, a->n, &proof, &err) != CN_OK ||
+        cn_store_put_evidence(node->store, CN_SPAN(a->bytes, a->n), &fresh, &err) != CN_OK) {
+        cn_log(node, "error", "evidence against %s cannot be kept: %s", node->voters.name[a->to], err.text);
+        return;
+    }
+    if (!fresh)
+        return;
+    atomic_fetch_add(&node->evidence_total, 1);
+    cn_log(node, "error", "EVIDENCE: %s %s in view %llu of epoch %llu; carnet evidence exports the proof",
+           node->voters.name[a->to], cn_evidence_text(&proof), (unsigned long long)proof.view,
+           (unsigned long long)proof.epoch);
 }
 
 static void run_action(cn_node *node, const cn_action *a, uint64_t *sync_token)

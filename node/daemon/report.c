@@ -174,6 +174,7 @@ json_t *cn_report_why(void *ctx)
     json_object_set_new(why, "finalize_votes", names_of(&p, p.info.finalize_votes));
     json_object_set_new(why, "pending", json_integer((json_int_t)p.pool_count));
     json_object_set_new(why, "outstanding_blocks", json_integer((json_int_t)p.info.outstanding));
+    json_object_set_new(why, "evidence", json_integer((json_int_t)atomic_load(&node->evidence_total)));
     json_object_set_new(why, "nullified_views", json_integer((json_int_t)p.info.nullified_views));
     return why;
 }
@@ -271,6 +272,8 @@ void cn_report_metrics(void *ctx, char **ret_text, size_t *ret_len)
         metric(out, "outstanding_blocks", "gauge", "Executed blocks that are not final.", p.info.outstanding);
         metric(out, "nullified_views_total", "counter", "Views that ended without a block.", p.info.nullified_views);
         metric(out, "equivocations_total", "counter", "Conflicting votes seen.", p.info.equivocations);
+        metric(out, "evidence_total", "counter", "New proofs of misbehaviour by validators (R10).",
+               atomic_load(&node->evidence_total));
         metric(out, "bad_messages_total", "counter", "Consensus messages that were refused.", p.info.bad_messages);
     }
     metric(out, "statements_final_total", "counter", "Statements made final since the start.",

@@ -16,6 +16,8 @@
  * statement count u16 | (log index u64 | length u32 | record | path length u8 | path 32 each)* */
 #include "node/daemon/internal.h"
 
+#include "proto/epoch.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -195,56 +197,31 @@ bool cn_way_on_stranger(void *ctx, uint8_t type, const uint8_t *payload, size_t 
 
 typedef struct way {
     cn_header checkpoint, tip;
-    cn_certificate certificate;
-    cn_validator_set set; /* of the tip's epoch */
-    uint64_t epoch;
-    cn_digest closing; /* the block that began it, where the chain showed one */
+    cn_epoch epoch; /* of the tip */
 } way;
-
-static cn_status check_finalization(cn_node *node, const cn_certificate *cert, const cn_digest *block, const way *w,
-                                    cn_err *err)
-{
-    if (cert->kind != CN_FINALIZE || cert->epoch != w->epoch || !cn_digest_eq(&cert->block, block))
-        return cn_fail(err, CN_INVALID, "finalization", "is not one of the header before it, in epoch %llu",
-                       (unsigned long long)w->epoch);
-    cn_vote_keys *keys = cn_vote_keys_new(&w->set);
-    cn_status st = keys ? cn_certificate_verify(cert, &node->genesis.network, &w->set, keys, err)
-                        : cn_fail(err, CN_NO_MEMORY, "finalization", "out of memory");
-    cn_vote_keys_free(keys);
-    return st;
-}
 
 /* From the set that this node knows to the newest one, closing block by closing block. */
 static cn_status follow_epochs(cn_node *node, cn_reader *r, way *w, cn_err *err)
 {
-    w->epoch = node->voters.epoch;
-    w->set = node->voters.set;
+    w->epoch = (cn_epoch){.epoch = node->voters.epoch, .digest = node->voters.digest, .set = node->voters.set};
     unsigned count = cn_read_u16(r);
     cn_status st = CN_OK;
     for (unsigned i = 0; i < count && st == CN_OK; i++) {
         cn_header h;
-        cn_certificate cert;
+        cn_certificate unread;
         const uint8_t *bytes = cn_read_view(r, CN_HEADER_LEN);
         st = bytes ? cn_header_decode(bytes, CN_HEADER_LEN, &h, err) : cn_fail(err, CN_INVALID, "epochs", "end early");
+        const uint8_t *certificate = r->p;
         if (st == CN_OK)
-            st = cn_certificate_read(r, &cert, err);
+            st = cn_certificate_read(r, &unread, err); /* where it ends */
+        size_t certificate_len = (size_t)(r->p - certificate);
         size_t rows = st == CN_OK ? cn_read_u8(r) : 0;
         const uint8_t *p = st == CN_OK ? cn_read_view(r, rows * CN_SET_ROW_LEN) : NULL;
         if (st == CN_OK && !p)
             st = cn_fail(err, CN_INVALID, "epochs", "end early");
-        if (st != CN_OK || h.epoch < w->epoch)
-            continue;
-        cn_digest digest = cn_header_digest_bytes(bytes), set = cn_validator_set_digest(&w->set);
-        if (h.kind != CN_BLOCK_CLOSING || h.epoch != w->epoch || !cn_digest_eq(&h.set, &set))
-            return cn_fail(err, CN_INVALID, "epochs", "a header does not close the epoch before it");
-        st = check_finalization(node, &cert, &digest, w, err);
-        if (st == CN_OK)
-            st = cn_validator_set_decode(p, rows * CN_SET_ROW_LEN, &w->set, err);
-        set = cn_validator_set_digest(&w->set);
-        if (st == CN_OK && !cn_digest_eq(&h.next_set, &set))
-            st = cn_fail(err, CN_INVALID, "epochs", "the rows are not those that the closing header names");
-        w->closing = digest;
-        w->epoch++;
+        if (st == CN_OK && h.epoch >= w->epoch.epoch)
+            st = cn_epoch_advance(&w->epoch, &node->genesis.network, &h, CN_SPAN(certificate, certificate_len),
+                                 CN_SPAN(p, rows * CN_SET_ROW_LEN), err);
     }
     return st;
 }
@@ -252,8 +229,8 @@ static cn_status follow_epochs(cn_node *node, cn_reader *r, way *w, cn_err *err)
 /* The tip is the newest closing block itself, which the epoch chain has proved. */
 static cn_status check_closing_tip(const way *w, const cn_digest *tip, cn_err *err)
 {
-    return cn_digest_eq(&w->closing, tip) ? CN_OK
-                                          : cn_fail(err, CN_INVALID, "headers", "end with another closing block");
+    return cn_digest_eq(&w->epoch.opening, tip) ? CN_OK
+                                                : cn_fail(err, CN_INVALID, "headers", "end with another closing block");
 }
 
 static cn_status read_headers(cn_node *node, cn_reader *r, way *ret, cn_err *err)
@@ -277,12 +254,15 @@ static cn_status read_headers(cn_node *node, cn_reader *r, way *ret, cn_err *err
             return cn_fail(err, CN_INVALID, "headers", "do not lead from a checkpoint to a finalization");
         at = cn_header_digest_bytes(bytes);
     }
-    cn_status st = cn_certificate_read(r, &ret->certificate, err);
+    cn_certificate unread;
+    const uint8_t *certificate = r->p;
+    cn_status st = cn_certificate_read(r, &unread, err); /* where it ends */
+    size_t n = (size_t)(r->p - certificate);
     if (st != CN_OK || ret->tip.height <= cn_ledger_block_header(cn_ledger_tip(node->ledger))->height)
         return st; /* an older one is not worth its signatures */
-    if (ret->tip.kind == CN_BLOCK_CLOSING && ret->tip.epoch + 1 == ret->epoch)
+    if (ret->tip.kind == CN_BLOCK_CLOSING && ret->tip.epoch + 1 == ret->epoch.epoch)
         return check_closing_tip(ret, &at, err);
-    return check_finalization(node, &ret->certificate, &at, ret, err);
+    return cn_epoch_check_finalization(&ret->epoch, &node->genesis.network, CN_SPAN(certificate, n), &at, err);
 }
 
 static cn_status learn_row(cn_node *node, cn_reader *r, const way *w, cn_ics23_existence *proof, cn_err *err)

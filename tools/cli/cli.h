@@ -80,6 +80,7 @@ bool cli_parse_roles(const char *text, uint32_t *ret); /* "forwarder,insurer" to
     X("propose", cmd_propose, "propose a change of the validators or of roles: join, leave, rotate, roles, list")      \
     X("ballot", cmd_ballot, "vote on a proposal")                                                                      \
     X("ready", cmd_ready, "say that a node which joins, or rotates its keys, is synced")                               \
+    X("evidence", cmd_evidence, "proofs of misbehaviour by validators: export, verify")                                \
     X("member", cmd_member, "members: list, register")                                                                 \
     X("keygen", cmd_keygen, "make a key file")                                                                         \
     X("fsck", cmd_fsck, "check a ledger on disk: every hash, both trees, all indexes")                                 \

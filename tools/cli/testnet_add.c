@@ -10,9 +10,22 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What an earlier attempt has made stays: its keys may be registered already. */
 static cn_status make_dir(const char *path, cn_err *err)
 {
-    return mkdir(path, 0700) == 0 ? CN_OK : cn_fail(err, CN_IO, path, "cannot be made: %s", strerror(errno));
+    if (mkdir(path, 0700) == 0 || errno == EEXIST)
+        return CN_OK;
+    return cn_fail(err, CN_IO, path, "cannot be made: %s", strerror(errno));
+}
+
+static bool is_registered(const testnet *net, const testnet_node *node)
+{
+    char path[4300];
+    cli_signer self = {0};
+    snprintf(path, sizeof path, "%s/keys/capture.key", node->dir);
+    cn_status st = cli_signer_open(net->node[0].api, path, &self, NULL);
+    cli_signer_close(&self);
+    return st == CN_OK;
 }
 
 static cn_status post_change(cli_signer *s, const cn_registry_change *change, cn_err *err)
@@ -117,7 +130,7 @@ static cn_status write_config(const testnet *net, const testnet_node *node, unsi
 
 cn_status testnet_add(testnet *net, cn_err *err)
 {
-    char buffer[32], keys[4200], dir[4000];
+    char buffer[32], keys[4200], dir[4000], path[4300];
     const char *colon = strrchr(net->node[net->count - 1].peer, ':');
     if (net->count == TESTNET_MAX)
         return cn_fail(err, CN_TOO_LARGE, net->dir, "a test network has at most %d nodes", TESTNET_MAX);
@@ -129,9 +142,10 @@ cn_status testnet_add(testnet *net, cn_err *err)
     cn_status st = make_dir(node->dir, err);
     if (st == CN_OK)
         st = make_dir(keys, err);
-    if (st == CN_OK)
+    snprintf(path, sizeof path, "%s/capture.key", keys); /* the last one that is made */
+    if (st == CN_OK && access(path, F_OK) != 0)
         st = cli_make_node_keys(keys, false, err);
-    if (st == CN_OK)
+    if (st == CN_OK && !is_registered(net, node))
         st = register_member(net, node, err);
     if (st == CN_OK)
         st = register_channel(net, node, err);

@@ -8,6 +8,7 @@
 
 #include "node/formats/dossier.h"
 #include "node/formats/genesis.h"
+#include "proto/epoch.h"
 #include "proto/statement.h"
 #include "tools/verify/verify.h"
 
@@ -29,8 +30,7 @@ typedef struct verifier {
     cn_dossier dossier;
     cn_genesis genesis;
     bool has_genesis;
-    cn_validator_set set; /* of the checkpoint's epoch, once the chain was followed */
-    cn_digest set_digest;
+    cn_epoch epoch;           /* of the checkpoint, once the chain was followed */
     cn_statement **statement; /* by place in the dossier; NULL: does not decode */
     known_key *key;
     size_t key_count, key_cap;

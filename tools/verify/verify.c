@@ -78,55 +78,14 @@ static void check_genesis(verifier *v, const cn_digest *network)
 
 /* ---- who decides ---- */
 
-/* A finalization of the block by the set that v->set holds, of the given epoch. */
-static cn_status check_finalization(const verifier *v, cn_span bytes, uint64_t epoch, const cn_digest *block,
-                                    const char *what, cn_err *err)
-{
-    cn_certificate *c = calloc(1, sizeof *c);
-    cn_vote_keys *keys = cn_vote_keys_new(&v->set);
-    cn_reader r = cn_reader_of(bytes.p, bytes.n);
-    cn_status st =
-        c && keys ? cn_certificate_read(&r, c, err) : cn_fail(err, CN_NO_MEMORY, "certificate", "out of memory");
-    if (st == CN_OK && !cn_reader_done(&r))
-        st = cn_fail(err, CN_NOT_CANONICAL, "certificate", "bytes follow the certificate");
-    if (st == CN_OK && (c->kind != CN_FINALIZE || c->epoch != epoch || !cn_digest_eq(&c->block, block)))
-        st = cn_fail(err, CN_INVALID, "certificate", "is not a finalization of %s in epoch %llu", what,
-                     (unsigned long long)epoch);
-    if (st == CN_OK)
-        st = cn_certificate_verify(c, &v->genesis.network, &v->set, keys, err);
-    cn_vote_keys_free(keys);
-    free(c);
-    return st;
-}
-
-/* One link: the set that is retired made the block final which names the next one. */
-static cn_status follow_epoch(verifier *v, const cn_dossier_epoch *e, uint64_t height, cn_err *err)
-{
-    const cn_header *h = &e->closing;
-    cn_digest block = cn_header_digest(h), rows = cn_tagged("carnet/set", e->rows.p, e->rows.n),
-              none = cn_body_digest(NULL, 0);
-    if (h->kind != CN_BLOCK_CLOSING || h->epoch + 1 != e->epoch || h->height <= height ||
-        !cn_digest_eq(&h->set, &v->set_digest) || !cn_digest_eq(&h->body, &none))
-        return cn_fail(err, CN_INVALID, "header", "is not a closing block of epoch %llu under the validators before it",
-                       (unsigned long long)(e->epoch - 1));
-    if (!cn_digest_eq(&h->next_set, &rows))
-        return cn_fail(err, CN_INVALID, "rows", "are not those that the closing block names");
-    cn_status st = check_finalization(v, e->certificate, e->epoch - 1, &block, "the closing block", err);
-    if (st == CN_OK)
-        st = cn_validator_set_decode(e->rows.p, e->rows.n, &v->set, err);
-    v->set_digest = rows;
-    return st;
-}
-
 /* From the set of genesis, closing block by closing block, to the set of the checkpoint's epoch. */
 static void check_epochs(verifier *v)
 {
     const cn_dossier *d = &v->dossier;
-    uint64_t newest = d->header[0].epoch, height = 0;
+    uint64_t newest = d->header[0].epoch;
     cn_err err = {0};
     char where[64] = "checkpoint.bin";
-    v->set = v->genesis.set;
-    v->set_digest = v->genesis.set_digest;
+    v->epoch = (cn_epoch){.epoch = 1, .digest = v->genesis.set_digest, .set = v->genesis.set};
     if (newest == 0 || newest - 1 != d->epoch_count)
         verify_fault(v, CN_STEP_EPOCH_CHAIN, CN_NOT_FOUND, where,
                      "the checkpoint is of epoch %llu, and %zu changes of the validators are here",
@@ -136,13 +95,13 @@ static void check_epochs(verifier *v)
         if (d->epoch[i].epoch != i + 2)
             verify_fault(v, CN_STEP_EPOCH_CHAIN, CN_NOT_FOUND, where, "the change that began epoch %zu is missing",
                          i + 2);
-        else if (follow_epoch(v, &d->epoch[i], height, &err) != CN_OK)
+        else if (cn_epoch_advance(&v->epoch, &v->genesis.network, &d->epoch[i].closing, d->epoch[i].certificate,
+                                 d->epoch[i].rows, &err) != CN_OK)
             verify_fault(v, CN_STEP_EPOCH_CHAIN, err.code, where, "%s: %s", err.field, err.text);
-        height = d->epoch[i].closing.height;
     }
     for (size_t i = 0; i < d->header_count; i++)
-        if (d->header[i].epoch != newest || !cn_digest_eq(&d->header[i].set, &v->set_digest) ||
-            d->header[i].height <= height)
+        if (d->header[i].epoch != newest || !cn_digest_eq(&d->header[i].set, &v->epoch.digest) ||
+            d->header[i].height <= v->epoch.height)
             verify_fault(v, CN_STEP_EPOCH_CHAIN, CN_INVALID, "checkpoint.bin",
                          "header %zu is not of epoch %llu and its validators", i, (unsigned long long)newest);
     holds(v, CN_STEP_EPOCH_CHAIN);
@@ -170,8 +129,12 @@ static void check_quorum(verifier *v)
     cn_err err = {0};
     cn_digest last = cn_header_digest(&d->header[d->header_count - 1]);
     check_links(v);
-    if (check_finalization(v, d->certificate, d->header[0].epoch, &last, "the last header", &err) != CN_OK)
+    if (d->header[0].epoch == v->epoch.epoch &&
+        cn_epoch_check_finalization(&v->epoch, &v->genesis.network, d->certificate, &last, &err) != CN_OK)
         verify_fault(v, CN_STEP_QUORUM, err.code, "checkpoint.bin", "%s: %s", err.field, err.text);
+    else if (d->header[0].epoch != v->epoch.epoch)
+        verify_fault(v, CN_STEP_QUORUM, CN_INVALID, "checkpoint.bin", "who may finalize epoch %llu is not proved",
+                     (unsigned long long)d->header[0].epoch);
     v->report->checkpoint_height = v->dossier.header[0].height;
     v->report->checkpoint_time_ms = v->dossier.header[0].time_ms;
     holds(v, CN_STEP_QUORUM);
