@@ -24,7 +24,7 @@ cn_status cn_epoch_check_finalization(const cn_epoch *e, const cn_digest *networ
 }
 
 cn_status cn_epoch_advance(cn_epoch *e, const cn_digest *network, const cn_header *closing, cn_span finalization,
-                          cn_span rows, cn_err *err)
+                           cn_span rows, cn_err *err)
 {
     cn_digest block = cn_header_digest(closing), next = cn_tagged("carnet/set", rows.p, rows.n),
               empty = cn_body_digest(NULL, 0);

@@ -17,7 +17,7 @@ typedef struct cn_epoch {
 /* One link: closing ends e->epoch, its finalization by e's set says so, and rows are those of header.next_set. Then *e
  * is the next epoch; on failure it is as before, and err->field is "header", "rows" or "finalization". */
 cn_status cn_epoch_advance(cn_epoch *e, const cn_digest *network, const cn_header *closing, cn_span finalization,
-                          cn_span rows, cn_err *err);
+                           cn_span rows, cn_err *err);
 /* A finalization of the block in this epoch, by its set; exactly these bytes. */
 cn_status cn_epoch_check_finalization(const cn_epoch *e, const cn_digest *network, cn_span finalization,
                                       const cn_digest *block, cn_err *err);

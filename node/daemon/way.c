@@ -221,7 +221,7 @@ static cn_status follow_epochs(cn_node *node, cn_reader *r, way *w, cn_err *err)
             st = cn_fail(err, CN_INVALID, "epochs", "end early");
         if (st == CN_OK && h.epoch >= w->epoch.epoch)
             st = cn_epoch_advance(&w->epoch, &node->genesis.network, &h, CN_SPAN(certificate, certificate_len),
-                                 CN_SPAN(p, rows * CN_SET_ROW_LEN), err);
+                                  CN_SPAN(p, rows * CN_SET_ROW_LEN), err);
     }
     return st;
 }

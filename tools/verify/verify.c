@@ -96,7 +96,7 @@ static void check_epochs(verifier *v)
             verify_fault(v, CN_STEP_EPOCH_CHAIN, CN_NOT_FOUND, where, "the change that began epoch %zu is missing",
                          i + 2);
         else if (cn_epoch_advance(&v->epoch, &v->genesis.network, &d->epoch[i].closing, d->epoch[i].certificate,
-                                 d->epoch[i].rows, &err) != CN_OK)
+                                  d->epoch[i].rows, &err) != CN_OK)
             verify_fault(v, CN_STEP_EPOCH_CHAIN, err.code, where, "%s: %s", err.field, err.text);
     }
     for (size_t i = 0; i < d->header_count; i++)
