@@ -14,7 +14,7 @@ cn_status cn_epoch_check_finalization(const cn_epoch *e, const cn_digest *networ
     if (st == CN_OK && !cn_reader_done(&r))
         st = cn_fail(&why, CN_NOT_CANONICAL, "", "bytes follow the certificate");
     if (st == CN_OK && (c->kind != CN_FINALIZE || c->epoch != e->epoch || !cn_digest_eq(&c->block, block)))
-        st = cn_fail(&why, CN_INVALID, "", "is not a finalization of the block in epoch %llu",
+        st = cn_fail(&why, CN_INVALID, "", "the certificate is not a finalization of this block in epoch %llu",
                      (unsigned long long)e->epoch);
     if (st == CN_OK)
         st = cn_certificate_verify(c, network, &e->set, keys, &why);

@@ -421,10 +421,10 @@ Test(epochs, a_chain_with_a_link_missing_or_changed_is_refused)
     expect_failure(CN_STEP_EPOCH_CHAIN, "not those that the closing block names");
     dossier.epoch[1] = second;
     dossier.epoch[1].certificate = first.certificate;
-    expect_failure(CN_STEP_EPOCH_CHAIN, "is not a finalization of the closing block");
+    expect_failure(CN_STEP_EPOCH_CHAIN, "not a finalization of this block");
     dossier.epoch[1] = second;
     dossier.epoch[0].closing.time_ms++;
-    expect_failure(CN_STEP_EPOCH_CHAIN, "is not a finalization of the closing block");
+    expect_failure(CN_STEP_EPOCH_CHAIN, "not a finalization of this block");
     dossier.epoch[0] = first;
     dossier.epoch[0].closing.kind = CN_BLOCK_CHECKPOINT;
     expect_failure(CN_STEP_EPOCH_CHAIN, "is not a closing block");
@@ -474,5 +474,5 @@ Test(epochs, a_retired_member_counts_no_more)
     expect_failure(CN_STEP_QUORUM, "signature");
     certificate = c;
     certificate.epoch = 2;
-    expect_failure(CN_STEP_QUORUM, "is not a finalization of the last header");
+    expect_failure(CN_STEP_QUORUM, "not a finalization of this block");
 }

@@ -201,7 +201,7 @@ Test(steps, refuses_signatures_of_another_block)
     mini_parts *p = dossier(); /* a whole certificate of another block */
     cn_digest other = cn_header_digest(&p->header[0]), last = cn_header_digest(&p->header[2]);
     mini_certificate(&m, &other, 7, &p->certificate);
-    expect_refused(p, CN_STEP_QUORUM, "checkpoint.bin", "not a finalization of the last header");
+    expect_refused(p, CN_STEP_QUORUM, "checkpoint.bin", "not a finalization of this block");
     p = dossier(); /* one signature taken from it */
     cn_buf foreign;
     cn_buf_init(&foreign, CN_CERTIFICATE_MAX);
@@ -209,14 +209,14 @@ Test(steps, refuses_signatures_of_another_block)
     memcpy(p->certificate.p + p->certificate.n - 64, foreign.p + foreign.n - 64, 64);
     cn_buf_free(&foreign);
     (void)last;
-    expect_refused(p, CN_STEP_QUORUM, "checkpoint.bin", "certificate");
+    expect_refused(p, CN_STEP_QUORUM, "checkpoint.bin", "is not valid");
 }
 
 Test(steps, refuses_a_signer_counted_twice)
 {
     mini_parts *p = dossier(); /* the first signature stands again in the place of the second */
     memcpy(p->certificate.p + p->certificate.n - 128, p->certificate.p + p->certificate.n - 192, 64);
-    expect_refused(p, CN_STEP_QUORUM, "checkpoint.bin", "certificate");
+    expect_refused(p, CN_STEP_QUORUM, "checkpoint.bin", "is not valid");
 }
 
 Test(steps, refuses_one_signer_too_few)
