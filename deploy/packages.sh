@@ -25,7 +25,7 @@ carnet_packages() {
                 libmicrohttpd12 libprotobuf-c1 libinih1 libzip4 libcurl4
             ;;
         test)
-            printf '%s\n' libcriterion-dev clang-format clang
+            printf '%s\n' libcriterion-dev clang-format clang spin
             ;;
         docker)
             printf '%s\n' docker.io docker-compose debootstrap
