@@ -59,6 +59,14 @@ wait_for 30 votes "$(api bank)" || fail "the bank does not vote with its new key
 "$carnet" member channel-key --api "$(api exporter)" --key "$(keys bank)/capture.key" \
     --new-key "$(keys bank)/channel.next.key" >/dev/null || fail "channel-key of the bank"
 wait_for 30 grep -q "uses its new channel key" "$net/bank/carnetd.log" || fail "the bank did not take its new channel key"
+capture=$("$carnet" member list --api "$(api exporter)" --json | perl -MJSON::PP -0777 -ne \
+    'print map { $_->{capture_keys}[0] } grep { $_->{name} eq "bank" } @{decode_json($_)}')
+"$carnet" keygen --purpose capture --out "$(keys bank)/capture.next.key" >/dev/null || fail "keygen capture"
+"$carnet" device rotate --api "$(api exporter)" --key "$(keys bank)/capture.key" --id "$capture" \
+    --new-key "$(keys bank)/capture.next.key" >/dev/null || fail "rotate the capture key of the bank"
+"$carnet" keygen --purpose device --out "$work/by-new-capture.key" >/dev/null
+"$carnet" device register --api "$(api exporter)" --key "$(keys bank)/capture.next.key" \
+    --new-key "$work/by-new-capture.key" >/dev/null || fail "the new capture key has no authority"
 pass "a validator rotated all its keys"
 
 sleep 2
