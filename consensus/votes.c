@@ -222,6 +222,8 @@ static void check_conflict(cn_consensus *c, const slot *s, const cn_vote *vote)
 static void check_own(cn_consensus *c, const slot *s, const cn_vote *vote)
 {
     const cn_sign_row *row = &s->row;
+    if (!c->cfg.may_vote)
+        return; /* it knows already, and follows: whoever says its old votes again must not end that */
     bool known = vote->kind == CN_NULLIFY    ? row->nullified
                  : vote->kind == CN_NOTARIZE ? row->notarized && cn_digest_eq(&row->block, &vote->block)
                                              : row->finalized && cn_digest_eq(&row->block, &vote->block);

@@ -201,6 +201,22 @@ Test(safety, own_vote_missing_from_the_table_stops)
     cn_consensus_free(c);
 }
 
+/* A validator whose table is lost follows, and its old votes, which anybody can say again, do not end that (R5). */
+Test(safety, old_votes_do_not_stop_who_follows_without_a_table)
+{
+    cn_consensus_config cfg = config(NULL, 0);
+    cfg.may_vote = false;
+    cn_consensus *c = cn_consensus_new(&cfg, 10000);
+    cn_actions out = {0};
+    deliver_vote(c, CN_NOTARIZE, 0, FLOOR + 1, &block_a, &out);
+    cr_expect_not(first(&out, CN_ACT_STOP));
+    cn_consensus_info info;
+    cn_consensus_info_get(c, &info);
+    cr_expect_neq(info.waiting_for, CN_WAIT_STOPPED);
+    cn_actions_free(&out);
+    cn_consensus_free(c);
+}
+
 /* Traps: a vote that arrives again counted twice (R9). */
 Test(safety, signers_are_counted_never_arrivals)
 {
