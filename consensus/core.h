@@ -35,6 +35,7 @@ typedef struct slot {
     uint32_t reported[KINDS]; /* signers whose two votes were reported: one proof is enough (R9) */
     cn_digest proposed;
     uint64_t proposal_ms, notarized_ms;
+    bool restored;     /* the row is of an earlier life */
     uint8_t *proposal; /* own proposal, for resending */
     size_t proposal_n;
 } slot;
@@ -142,6 +143,8 @@ slot *cn_slot_find(const cn_consensus *c, uint64_t view); /* NULL: none */
 void cn_slots_trim(cn_consensus *c);
 void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from);
 void cn_add_certificate(cn_consensus *c, const cn_certificate *cert, bool verified);
+bool cn_our_epoch(const cn_consensus *c, uint64_t epoch);
+cn_digest cn_signed_digest(const cn_consensus *c, uint64_t epoch, uint8_t kind, uint64_t view, const cn_digest *block);
 bool cn_verify_certificate(const cn_consensus *c, const cn_certificate *cert);
 void cn_try_finalize_vote(cn_consensus *c, slot *s);
 void cn_answer_older_epoch(cn_consensus *c, unsigned from);

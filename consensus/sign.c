@@ -60,7 +60,7 @@ static void release(cn_consensus *c, uint8_t kind, uint64_t view, const cn_diges
     CN_ASSERT(row_covers(&s->row, kind, block) || CN_MUTATION("notarize-twice"));
     cn_vote vote = {
         .kind = kind, .epoch = c->cfg.epoch, .view = view, .block = *block, .signer = (uint16_t)c->cfg.self};
-    cn_digest digest = cn_vote_digest(&c->cfg.network, vote.epoch, kind, view, block);
+    cn_digest digest = cn_signed_digest(c, vote.epoch, kind, view, block);
     c->cfg.crypto.sign(c->cfg.crypto.ctx, &digest, &vote.signature);
     if (kind == CN_NOTARIZE && cn_leader(c, view) == c->cfg.self && view == c->view)
         cn_send_proposal(c, s, &vote.signature);
@@ -135,9 +135,10 @@ void cn_restore_rows(cn_consensus *c, const cn_sign_row *rows, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         const cn_sign_row *row = &rows[i];
-        if (row->epoch != c->cfg.epoch || row->view <= c->floor_view || row->view < c->base)
+        if (!cn_our_epoch(c, row->epoch) || row->view <= c->floor_view || row->view < c->base)
             continue;
         slot *s = cn_slot(c, row->view);
         s->row = *row;
+        s->restored = true;
     }
 }

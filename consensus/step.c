@@ -438,6 +438,8 @@ cn_consensus *cn_consensus_new(const cn_consensus_config *config, uint64_t now_m
     c->pending_since_ms = UINT64_MAX;
     c->final_view = config->final_view;
     c->floor_view = config->floor_view > config->final_view ? config->floor_view : config->final_view;
+    if (CN_MUTATION("floor-falls"))
+        c->floor_view = config->final_view;
     c->base = config->final_view > CN_VIEW_WINDOW ? config->final_view - CN_VIEW_WINDOW : 0;
     c->view = config->final_view + 1;
     entry *e = cn_alloc(sizeof *e);

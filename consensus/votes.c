@@ -65,17 +65,38 @@ void cn_slots_trim(cn_consensus *c)
 
 /* ---- certificates ---- */
 
+/* Which votes count here, and what they sign: the epoch is part of both (R11). */
+bool cn_our_epoch(const cn_consensus *c, uint64_t epoch)
+{
+    return epoch == c->cfg.epoch || CN_MUTATION("epoch-ignored");
+}
+
+cn_digest cn_signed_digest(const cn_consensus *c, uint64_t epoch, uint8_t kind, uint64_t view, const cn_digest *block)
+{
+    return cn_vote_digest(&c->cfg.network, CN_MUTATION("epoch-ignored") ? 0 : epoch, kind, view, block);
+}
+
+static bool signed_by(const cn_consensus *c, unsigned signer, const cn_digest *digest, const uint8_t *signature)
+{
+    if (CN_MUTATION("bitmap-unchecked")) { /* a signature by any member counts for the one that the bitmap names */
+        for (unsigned i = 0; i < c->cfg.n; i++)
+            if (c->cfg.crypto.verify(c->cfg.crypto.ctx, i, digest, signature))
+                return true;
+        return false;
+    }
+    return c->cfg.crypto.verify(c->cfg.crypto.ctx, signer, digest, signature);
+}
+
 bool cn_verify_certificate(const cn_consensus *c, const cn_certificate *cert)
 {
     unsigned need = CN_MUTATION("quorum-minus-one") ? c->quorum - 1 : c->quorum, at = 0;
-    if (cert->n != c->cfg.n || (cert->epoch != c->cfg.epoch) || cert->signature_count < need)
+    if (cert->n != c->cfg.n || !cn_our_epoch(c, cert->epoch) || cert->signature_count < need)
         return false;
-    cn_digest digest = cn_vote_digest(&c->cfg.network, cert->epoch, cert->kind, cert->view, &cert->block);
+    cn_digest digest = cn_signed_digest(c, cert->epoch, cert->kind, cert->view, &cert->block);
     for (unsigned i = 0; i < cert->n; i++) {
         if (!(cert->bitmap[i / 8] >> (i % 8) & 1))
             continue;
-        if (at == cert->signature_count ||
-            !c->cfg.crypto.verify(c->cfg.crypto.ctx, i, &digest, cert->signature[at++].b))
+        if (at == cert->signature_count || !signed_by(c, i, &digest, cert->signature[at++].b))
             return false;
     }
     return at == cert->signature_count;
@@ -112,7 +133,7 @@ static void on_finalization(cn_consensus *c, slot *s)
 
 void cn_add_certificate(cn_consensus *c, const cn_certificate *cert, bool verified)
 {
-    if (cert->epoch != c->cfg.epoch) {
+    if (!cn_our_epoch(c, cert->epoch)) {
         if (cert->epoch > c->cfg.epoch)
             cn_want_sync(c);
         return;
@@ -154,7 +175,8 @@ static void make_certificate(cn_consensus *c, slot *s, uint8_t kind, const cn_di
     cn_certificate cert = {
         .kind = kind, .epoch = c->cfg.epoch, .view = s->view, .block = *block, .n = (uint8_t)c->cfg.n};
     unsigned need = CN_MUTATION("quorum-minus-one") ? c->quorum - 1 : c->quorum;
-    if (CN_MUTATION("count-arrivals")) { /* as many signatures as there are; the rest is claimed */
+    if (CN_MUTATION("count-arrivals") ||
+        CN_MUTATION("own-vote-twice")) { /* as many signatures as there are; the rest is claimed */
         for (unsigned i = 0; i < c->cfg.n && cert.signature_count < need; i++)
             if ((t->seen >> i & 1) && cn_digest_eq(&t->block[i], block)) {
                 cert.bitmap[i / 8] |= (uint8_t)(1u << (i % 8));
@@ -172,9 +194,10 @@ static void make_certificate(cn_consensus *c, slot *s, uint8_t kind, const cn_di
     cn_add_certificate(c, &cert, true);
 }
 
-static unsigned count_equal(const cn_consensus *c, const tally *t, const cn_digest *block)
+static unsigned count_equal(const cn_consensus *c, const slot *s, const tally *t, const cn_digest *block)
 {
-    unsigned equal = 0;
+    /* a mutation: the vote of the table's row is one, the same vote in the tally another */
+    unsigned equal = CN_MUTATION("own-vote-twice") && s->restored && cn_digest_eq(&s->row.block, block);
     for (unsigned i = 0; i < c->cfg.n; i++)
         equal += (t->seen >> i & 1) && cn_digest_eq(&t->block[i], block);
     return CN_MUTATION("count-arrivals") ? t->arrivals : equal;
@@ -227,7 +250,8 @@ static void check_own(cn_consensus *c, const slot *s, const cn_vote *vote)
     bool known = vote->kind == CN_NULLIFY    ? row->nullified
                  : vote->kind == CN_NOTARIZE ? row->notarized && cn_digest_eq(&row->block, &vote->block)
                                              : row->finalized && cn_digest_eq(&row->block, &vote->block);
-    if (!known && vote->view > c->floor_view && !CN_MUTATION("votes-not-durable") && !CN_MUTATION("notarize-twice"))
+    if (!known && vote->view > c->floor_view && !CN_MUTATION("votes-not-durable") && !CN_MUTATION("notarize-twice") &&
+        !CN_MUTATION("floor-falls") && !CN_MUTATION("epoch-ignored"))
         cn_stop(c, "a valid vote of this node is not in its safety table: another process votes with this key, or the "
                    "table was restored");
 }
@@ -254,7 +278,7 @@ static void reply_with_certificates(cn_consensus *c, unsigned from, uint64_t vie
 void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from)
 {
     bool own = vote->signer == c->cfg.self, ours = own && from == c->cfg.self;
-    if (vote->epoch != c->cfg.epoch) {
+    if (!cn_our_epoch(c, vote->epoch)) {
         if (vote->epoch > c->cfg.epoch)
             cn_want_sync(c);
         else
@@ -284,7 +308,7 @@ void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from)
     }
     if (seen && (s->reported[vote->kind - 1] >> vote->signer & 1))
         return;
-    cn_digest digest = cn_vote_digest(&c->cfg.network, vote->epoch, vote->kind, vote->view, &vote->block);
+    cn_digest digest = cn_signed_digest(c, vote->epoch, vote->kind, vote->view, &vote->block);
     if (!ours && !c->cfg.crypto.verify(c->cfg.crypto.ctx, vote->signer, &digest, vote->signature.b)) {
         c->bad_messages++;
         return;
@@ -307,7 +331,7 @@ void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from)
     t->signature[vote->signer] = vote->signature;
     t->arrivals++;
     unsigned need = CN_MUTATION("quorum-minus-one") ? c->quorum - 1 : c->quorum;
-    if (!s->cert[vote->kind - 1] && count_equal(c, t, &vote->block) >= need)
+    if (!s->cert[vote->kind - 1] && count_equal(c, s, t, &vote->block) >= need)
         make_certificate(c, s, vote->kind, &vote->block);
     else if (s->cert[vote->kind - 1] && from != c->cfg.self && vote->view < c->view)
         reply_with_certificates(c, from, vote->view);

@@ -1,20 +1,23 @@
-/* simulate --seeds N --start S [--nodes N] [--mutate NAME] [--list-mutations] [--trace]: exit 1 on a violation. */
+/* simulate: see usage() and README.md. Exit 1 on a violation. */
 #include "sim.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
-static const char *const mutations[] = {"notarize-twice",        "finalize-after-nullify", "votes-not-durable",
-                                        "quorum-minus-one",      "count-arrivals",         "ancestry-skipped",
-                                        "nullify-after-finalize"};
+static const char *const mutations[] = {
+    "notarize-twice",   "finalize-after-nullify", "nullify-after-finalize", "votes-not-durable", "ancestry-skipped",
+    "quorum-minus-one", "count-arrivals",         "own-vote-twice",         "epoch-ignored",     "floor-falls",
+    "closing-skipped",  "bitmap-unchecked",
+};
 #define MUTATIONS (sizeof mutations / sizeof mutations[0])
+#define MUTATION_SEEDS 10000u
+
+static const char *active;
 
 #ifdef CARNET_MUTATIONS
-static const char *active;
 bool cn_mutation_active(const char *name);
 bool cn_mutation_active(const char *name)
 {
@@ -23,17 +26,20 @@ bool cn_mutation_active(const char *name)
 #endif
 
 typedef struct arguments {
-    uint64_t seeds, start;
+    uint64_t seeds, start, twins, minimise;
     unsigned nodes;
-    const char *mutate;
-    bool trace, list;
+    const char *mutate, *golden;
+    bool list, table, trace;
 } arguments;
 
 static int usage(const char *problem)
 {
     fprintf(stderr,
-            "simulate: %s\nusage: simulate --seeds N --start S [--nodes 4..16] [--mutate NAME] [--list-mutations] "
-            "[--trace]\n",
+            "simulate: %s\n"
+            "usage: simulate --seeds N --start S [--nodes 4..16] [--mutate NAME] [--trace]\n"
+            "       simulate --twins N [--start K] [--mutate NAME] [--trace]\n"
+            "       simulate --minimise SEED [--nodes N] [--mutate NAME]\n"
+            "       simulate --golden NAME | --list-golden | --list-mutations | --mutation-table\n",
             problem);
     return 2;
 }
@@ -46,25 +52,43 @@ static bool number(const char *text, uint64_t *ret)
     return text && *text && !*end && !errno;
 }
 
+static bool parse_flag(const char *text, arguments *a)
+{
+    if (strcmp(text, "--trace") == 0)
+        a->trace = true;
+    else if (strcmp(text, "--list-mutations") == 0)
+        a->list = true;
+    else if (strcmp(text, "--mutation-table") == 0)
+        a->table = true;
+    else
+        return false;
+    return true;
+}
+
 static int parse(int argc, char **argv, arguments *a)
 {
     for (int i = 1; i < argc; i++) {
         uint64_t v = 0;
-        if (strcmp(argv[i], "--trace") == 0)
-            a->trace = true;
-        else if (strcmp(argv[i], "--list-mutations") == 0)
-            a->list = true;
-        else if (i + 1 == argc)
-            return usage("an option lacks its value");
-        else if (strcmp(argv[i], "--mutate") == 0)
-            a->mutate = argv[++i];
-        else if (!number(argv[i + 1], &v))
+        if (parse_flag(argv[i], a))
+            continue;
+        if (i + 1 == argc)
+            return usage("an option is not known, or lacks its value");
+        const char *option = argv[i++];
+        if (strcmp(option, "--mutate") == 0)
+            a->mutate = argv[i];
+        else if (strcmp(option, "--golden") == 0)
+            a->golden = argv[i];
+        else if (!number(argv[i], &v))
             return usage("a value is not a number");
-        else if (strcmp(argv[i], "--seeds") == 0 && ++i)
+        else if (strcmp(option, "--seeds") == 0)
             a->seeds = v;
-        else if (strcmp(argv[i], "--start") == 0 && ++i)
+        else if (strcmp(option, "--start") == 0)
             a->start = v;
-        else if (strcmp(argv[i], "--nodes") == 0 && ++i && v >= 4 && v <= MAX_NODES)
+        else if (strcmp(option, "--twins") == 0)
+            a->twins = v;
+        else if (strcmp(option, "--minimise") == 0)
+            a->minimise = v;
+        else if (strcmp(option, "--nodes") == 0 && v >= 4 && v <= MAX_NODES)
             a->nodes = (unsigned)v;
         else
             return usage("an option is not known");
@@ -74,67 +98,153 @@ static int parse(int argc, char **argv, arguments *a)
 
 static int choose_mutation(const char *name)
 {
-#ifdef CARNET_MUTATIONS
     for (size_t i = 0; i < MUTATIONS; i++)
         if (strcmp(mutations[i], name) == 0) {
             active = mutations[i];
             return 0;
         }
     return usage("that mutation is not known; see --list-mutations");
-#else
-    (void)name;
-    return usage("simulate-mutants, the build with mutation hooks, must lie beside this program");
-#endif
 }
 
 /* This program holds the production core; mutations run in the build with hooks, which lies beside it. */
-static void hand_over(char **argv)
+static int hand_over(char **argv)
 {
 #ifndef CARNET_MUTATIONS
     char path[4096];
     snprintf(path, sizeof path, "%s-mutants", argv[0]);
     execv(path, argv);
+    return usage("simulate-mutants, the build with mutation hooks, must lie beside this program");
 #else
     (void)argv;
+    return 0;
 #endif
 }
 
-int main(int argc, char **argv)
+static sim_options options_of(const arguments *a, uint64_t seed)
 {
-    arguments a = {.seeds = 100, .start = 1, .nodes = 4};
-    int rc = parse(argc, argv, &a);
-    if (rc == 0 && a.mutate)
-        hand_over(argv);
-    if (rc == 0 && a.list) {
-        for (size_t i = 0; i < MUTATIONS; i++)
-            puts(mutations[i]);
-        return 0;
-    }
-    if (rc == 0 && a.mutate)
-        rc = choose_mutation(a.mutate);
-    if (rc)
-        return rc;
+    return (sim_options){.seed = seed,
+                         .nodes = a->nodes,
+                         .epochless = active && strcmp(active, "epoch-ignored") == 0,
+
+                         .quiet = a->table,
+                         .transcript = a->trace ? stdout : NULL};
+}
+
+typedef struct totals {
+    uint64_t seeds, heights, events, nullified, epochs;
+} totals;
+
+static sim_result run_one(const arguments *a, uint64_t k, totals *t)
+{
+    sim_options options = options_of(a, a->twins ? 1 : k);
+    sim_result r = a->twins ? sim_twins(&options, k) : sim_run(&options);
+    t->seeds++;
+    t->heights += r.final_height;
+    t->events += r.events;
+    t->nullified += r.nullified;
+    t->epochs += r.epochs > 1 ? r.epochs - 1 : 0;
+    return r;
+}
+
+static void report(const arguments *a, uint64_t k, const sim_result *r)
+{
+    const char *tail = a->mutate ? a->mutate : "", *mutate = a->mutate ? " --mutate " : "";
+    unsigned long long at = k;
+    if (a->twins)
+        printf("violation at schedule %llu: %s\nreplay: simulate --twins 1 --start %llu%s%s\n", at, r->text, at, mutate,
+               tail);
+    else
+        printf("violation at seed %llu: %s\nreplay: simulate --seeds 1 --start %llu --nodes %u%s%s\n"
+               "make it small: simulate --minimise %llu --nodes %u%s%s\n",
+               at, r->text, at, a->nodes, mutate, tail, at, a->nodes, mutate, tail);
+}
+
+static int campaign(const arguments *a)
+{
     struct timespec begin, end;
-    uint64_t heights = 0, events = 0, nullified = 0, seed = a.start;
+    totals t = {0};
+    uint64_t count = a->twins ? a->twins : a->seeds;
     clock_gettime(CLOCK_MONOTONIC, &begin);
-    for (; seed < a.start + a.seeds; seed++) {
-        sim_options options = {.seed = seed, .nodes = a.nodes, .trace = a.trace};
-        sim_result result = sim_run(&options);
-        heights += result.final_height;
-        events += result.events;
-        nullified += result.nullified;
+    for (uint64_t k = a->start; k < a->start + count; k++) {
+        sim_result result = run_one(a, k, &t);
         if (result.violated) {
-            printf("violation at seed %llu: %s\nreplay: simulate --seeds 1 --start %llu --nodes %u%s%s\n",
-                   (unsigned long long)seed, result.text, (unsigned long long)seed, a.nodes,
-                   a.mutate ? " --mutate " : "", a.mutate ? a.mutate : "");
+            report(a, k, &result);
             return 1;
         }
     }
     clock_gettime(CLOCK_MONOTONIC, &end);
     double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
-    printf("%llu seeds from %llu, n = %u: no violation, all live; %llu blocks, %llu nullified views, %llu events; %.0f "
-           "seeds/s\n",
-           (unsigned long long)a.seeds, (unsigned long long)a.start, a.nodes, (unsigned long long)heights,
-           (unsigned long long)nullified, (unsigned long long)events, (double)a.seeds / (seconds > 0 ? seconds : 1));
+    printf("%llu %s from %llu, n = %u: no violation, all live; %llu blocks, %llu epochs begun by a change, %llu "
+           "nullified views, %llu events; %.0f %s/s\n",
+           (unsigned long long)count, a->twins ? "twins schedules" : "seeds", (unsigned long long)a->start, a->nodes,
+           (unsigned long long)t.heights, (unsigned long long)t.epochs, (unsigned long long)t.nullified,
+           (unsigned long long)t.events, (double)count / (seconds > 0 ? seconds : 1), a->twins ? "schedules" : "seeds");
     return 0;
+}
+
+/* mutation | seed that caught it | what the oracle said */
+static int mutation_table(arguments *a)
+{
+    int rc = 0;
+    totals t = {0};
+    for (size_t i = 0; i < MUTATIONS; i++) {
+        sim_result r = {0};
+        uint64_t seed = 0;
+        active = mutations[i];
+        while (!r.violated && ++seed <= MUTATION_SEEDS)
+            r = run_one(a, seed, &t);
+        if (r.violated)
+            printf("%s | %llu | %s\n", active, (unsigned long long)seed, r.text);
+        else
+            printf("%s | - | NOT CAUGHT within %u seeds\n", active, MUTATION_SEEDS);
+        fflush(stdout);
+        rc = r.violated ? rc : 1;
+    }
+    return rc;
+}
+
+static int golden(const arguments *a)
+{
+    sim_options options = options_of(a, 1);
+    sim_result r;
+    options.transcript = stdout;
+    if (!sim_scenario(&options, a->golden, &r))
+        return usage("that conversation is not known");
+    if (r.violated)
+        printf("violation: %s\n", r.text);
+    return r.violated;
+}
+
+int main(int argc, char **argv)
+{
+    arguments a = {.seeds = 100, .start = 1, .nodes = 4};
+    if (argc == 2 && strcmp(argv[1], "--list-golden") == 0) {
+        for (size_t i = 0; sim_scenario_name(i); i++)
+            puts(sim_scenario_name(i));
+        return 0;
+    }
+    int rc = parse(argc, argv, &a);
+    if (rc == 0 && a.list) {
+        for (size_t i = 0; i < MUTATIONS; i++)
+            puts(mutations[i]);
+        return 0;
+    }
+    if (rc == 0 && (a.mutate || a.table))
+        rc = hand_over(argv);
+    if (rc == 0 && a.mutate)
+        rc = choose_mutation(a.mutate);
+    if (rc)
+        return rc;
+    if (a.table)
+        return mutation_table(&a);
+    if (a.golden)
+        return golden(&a);
+    if (a.minimise) {
+        sim_options options = options_of(&a, a.minimise);
+        if (sim_minimise(&options))
+            return 1;
+        printf("seed %llu shows no violation\n", (unsigned long long)a.minimise);
+        return 0;
+    }
+    return campaign(&a);
 }
