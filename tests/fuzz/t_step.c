@@ -9,7 +9,7 @@
 #ifdef CARNET_PLANT
 bool cn_mutation_active(const char *name)
 {
-    return strcmp(name, "nullify-after-finalize") == 0;
+    return strcmp(name, "votes-not-durable") == 0;
 }
 #endif
 
