@@ -129,12 +129,23 @@ static void start(world *w, unsigned i)
     h->pending = false;
 }
 
+/* One epoch, and keys that are never rotated. */
+unsigned member_key(const member_set *members, unsigned index)
+{
+    return members->member[index];
+}
+
 world *world_new(void)
 {
     world *w = calloc(1, sizeof *w);
     FUZZ_REQUIRE(w != NULL);
     w->now = T0;
-    w->oracle = oracle_new(VALIDATORS, &network);
+    w->oracle = oracle_new(&network, false);
+    member_set members = {.n = VALIDATORS, .digest = set};
+    for (unsigned i = 0; i < VALIDATORS; i++)
+        members.member[i] = (uint8_t)i;
+    oracle_epoch(w->oracle, 1, &members);
+    oracle_honest(w->oracle, (1u << HONEST) - 1);
     cn_block genesis = {.header = {.version = 1, .kind = CN_BLOCK_CLOSING, .time_ms = T0 - 10, .log_size = 2}};
     genesis.header.body = cn_body_digest(NULL, 0);
     genesis.digest = cn_header_digest(&genesis.header);
@@ -284,7 +295,7 @@ static void take_final(world *w, unsigned i, const cn_action *a)
     for (size_t k = 0; k < a->count; k++) {
         const cn_block *b = a->blocks[k];
         int at = add_block(w, b);
-        oracle_final(w->oracle, i, b->header.height, &b->digest, &b->header.parent);
+        oracle_final(w->oracle, i, &b->header, &b->digest, 1);
         FUZZ_REQUIRE(b->header.height == h->height + 1);
         FUZZ_REQUIRE(at >= 0 && w->parent[at] == h->chain[h->height]);
         h->chain[++h->height] = at;
