@@ -137,10 +137,18 @@ uint64_t cn_expected_since(const cn_consensus *c)
     return since;
 }
 
+/* Who cannot sign in this view has no timers for it: they would ring and ring, with nothing to be done. */
+static bool can_sign(const cn_consensus *c)
+{
+    return c->cfg.may_vote && c->cfg.self < c->cfg.n && c->view > c->floor_view;
+}
+
 /* When this node gives the current view up; UINT64_MAX: it does not. */
 static uint64_t view_deadline(const cn_consensus *c)
 {
     const slot *s = cn_slot_find(c, c->view);
+    if (!can_sign(c))
+        return UINT64_MAX;
     if (s && (s->row.nullified || (s->row.finalized && !CN_MUTATION("nullify-after-finalize"))))
         return UINT64_MAX;
     if (s && s->invalid)
@@ -177,7 +185,8 @@ static uint64_t propose_at(cn_consensus *c)
 {
     uint64_t parent_view = 0;
     slot *s = cn_slot_find(c, c->view);
-    if (c->building || cn_leader(c, c->view) != c->cfg.self || (s && (s->has_proposal || s->row.nullified)))
+    if (!can_sign(c) || c->building || cn_leader(c, c->view) != c->cfg.self ||
+        (s && (s->has_proposal || s->row.nullified)))
         return UINT64_MAX;
     const entry *tip = cn_choose_parent(c, c->view, &parent_view);
     if (!tip)

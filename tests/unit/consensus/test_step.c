@@ -59,6 +59,21 @@ Test(step, an_idle_network_arms_no_timer_before_the_heartbeat)
     done(c);
 }
 
+/* Who follows without a vote has nothing to do when a view is late: no timer may ring for it again and again. */
+Test(step, who_cannot_sign_arms_no_timer_for_a_late_view)
+{
+    cn_consensus_config cfg[3] = {config_of(4, 1000), config_of(4, 2), config_of(4, 2)};
+    cfg[1].may_vote = false; /* leads view 1 */
+    cfg[2].floor_view = 5;   /* its ledger was lost, its safety table was not */
+    for (unsigned i = 0; i < 3; i++) {
+        cn_consensus *c = cn_consensus_new(&cfg[i], T0);
+        pending(c, T0);
+        tick(c, T0 + 100000); /* also past the heartbeat */
+        cr_expect_geq(cn_consensus_deadline(c), T0 + 100000 + cfg[i].delay_floor_ms / 2, "case %u", i);
+        done(c);
+    }
+}
+
 static uint64_t build_time(uint64_t now)
 {
     cn_consensus_config cfg = config_of(4, 2); /* leads view 1 */
