@@ -67,6 +67,20 @@ static bool loses_journal(const plan *p)
     return false;
 }
 
+static plan_item crash_of(rng *r, unsigned who, uint64_t at)
+{
+    return (plan_item){.kind = E_CRASH, .at = at, .node = who, .value = 20 + rng_below(r, 1500)};
+}
+
+static void plan_crashes(plan *p, rng *r)
+{
+    for (uint64_t k = rng_below(r, 6); k > 0; k--)
+        add(p, crash_of(r, (unsigned)rng_below(r, p->hosts), rng_below(r, p->length)));
+    if (rng_chance(r, 15)) /* all at once */
+        for (unsigned i = 0; i < p->hosts; i++)
+            add(p, crash_of(r, i, p->length / 2));
+}
+
 void plan_from_seed(uint64_t seed, unsigned validators, plan *p)
 {
     rng stream = {seed * UINT64_C(0xd1342543de82ef95) + 7}, *r = &stream;
@@ -80,16 +94,10 @@ void plan_from_seed(uint64_t seed, unsigned validators, plan *p)
         add(p,
             (plan_item){
                 .kind = E_SUBMIT, .at = rng_below(r, p->length), .node = (unsigned)rng_below(r, p->hosts), .value = k});
-    for (uint64_t k = rng_below(r, 6); k > 0; k--)
-        add(p, (plan_item){.kind = E_CRASH,
-                           .at = rng_below(r, p->length),
-                           .node = (unsigned)rng_below(r, p->hosts),
-                           .value = 20 + rng_below(r, 1500)});
-    /* All at once; but not where a safety table is lost too: certificates are not durable, so a view that one node has
-     * finalized and others have nullified needs every notarize vote that was cast (docs/consensus.md). */
-    if (rng_chance(r, 15) && !loses_journal(p))
-        for (unsigned i = 0; i < p->hosts; i++)
-            add(p, (plan_item){.kind = E_CRASH, .at = p->length / 2, .node = i, .value = 20 + rng_below(r, 1500)});
+    /* No other crashes where a safety table is lost: certificates are not durable, so a view that one node has
+     * finalized and others have nullified may need every notarize vote that was cast (docs/consensus.md). */
+    if (!loses_journal(p))
+        plan_crashes(p, r);
     if (rng_chance(r, 20))
         add(p, (plan_item){.kind = E_ROT_LEDGER,
                            .at = rng_below(r, p->length),
