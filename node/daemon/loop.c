@@ -167,8 +167,8 @@ static void fetch_block(cn_node *node, const cn_digest *digest)
 void cn_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count)
 {
     uint64_t checkpoint_time = 0, checkpoint_log = 0;
+    cn_mempool_final(node->pool, node->ledger, blocks, count);
     for (size_t i = 0; i < count; i++) {
-        cn_mempool_final(node->pool, node->ledger, blocks[i]);
         cn_admit_final(node, blocks[i]);
         cn_peers_note_final(node, blocks[i]);
         atomic_fetch_add(&node->statements_final, cn_ledger_block_count(blocks[i]));

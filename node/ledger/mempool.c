@@ -232,42 +232,49 @@ void cn_mempool_remove(cn_mempool *pool, const cn_digest *id)
         drop(pool, e);
 }
 
-void cn_mempool_final(cn_mempool *pool, cn_ledger *ledger, const cn_ledger_block *block)
+/* The chain of a key of which a statement became final. */
+static void look_again(cn_mempool *pool, cn_ledger *ledger, const cn_digest *key_id)
 {
-    for (size_t i = 0; i < cn_ledger_block_count(block); i++) {
-        const cn_statement *s = cn_ledger_block_statement(block, i)->s;
-        entry *e = find_id(pool, &s->id);
-        if (e)
-            drop(pool, e);
+    key_chain *chain = chain_of(pool, key_id);
+    cn_state_device_key key;
+    if (!chain || !cn_ledger_key(ledger, NULL, key_id, &key))
+        return;
+    /* another statement took the sequence: what stands at or below it never executes */
+    while (chain && chain->head && chain->head->stmt->s->body.sequence <= key.last_sequence) {
+        cn_err why;
+        cn_fail(&why, CN_BROKEN_CHAIN, "body.sequence",
+                "%llu was recorded with another statement; the key's next is %llu",
+                (unsigned long long)chain->head->stmt->s->body.sequence, (unsigned long long)key.last_sequence + 1);
+        give_up(pool, chain->head, &why);
+        chain = chain_of(pool, key_id);
     }
-    for (size_t i = 0; i < cn_ledger_block_count(block); i++) {
-        const cn_body *body = &cn_ledger_block_statement(block, i)->s->body;
-        key_chain *chain = chain_of(pool, &body->key_id);
-        cn_state_device_key key;
-        if (!chain || !cn_ledger_key(ledger, NULL, &body->key_id, &key))
-            continue;
-        /* another statement took the sequence: what stands at or below it never executes */
-        while (chain && chain->head && chain->head->stmt->s->body.sequence <= key.last_sequence) {
-            cn_err why;
-            cn_fail(&why, CN_BROKEN_CHAIN, "body.sequence",
-                    "%llu was recorded with another statement; the key's next is %llu",
-                    (unsigned long long)chain->head->stmt->s->body.sequence, (unsigned long long)key.last_sequence + 1);
-            give_up(pool, chain->head, &why);
-            chain = chain_of(pool, &body->key_id);
-        }
-        /* it was admitted behind others and is tried now that it is next */
-        cn_err why = {0};
-        while (chain && chain->head && chain->head->stmt->s->body.sequence == key.last_sequence + 1 &&
-               chain->head->stmt->s->body.kind != CN_PAYLOAD_EVENT_BATCH &&
-               cn_ledger_try(ledger, chain->head->stmt, &why) != CN_OK) {
-            give_up(pool, chain->head, &why);
-            chain = chain_of(pool, &body->key_id);
-        }
-        const cn_body *next = chain ? &chain->head->stmt->s->body : NULL;
-        if (chain && !(chain->head->executable && next->sequence == key.last_sequence + 1 &&
-                       cn_digest_eq(&next->previous, &key.last_id)))
-            relink(pool, chain, &key);
+    /* it was admitted behind others and is tried now that it is next */
+    cn_err why = {0};
+    while (chain && chain->head && chain->head->stmt->s->body.sequence == key.last_sequence + 1 &&
+           chain->head->stmt->s->body.kind != CN_PAYLOAD_EVENT_BATCH &&
+           cn_ledger_try(ledger, chain->head->stmt, &why) != CN_OK) {
+        give_up(pool, chain->head, &why);
+        chain = chain_of(pool, key_id);
     }
+    const cn_body *next = chain ? &chain->head->stmt->s->body : NULL;
+    if (chain && !(chain->head->executable && next->sequence == key.last_sequence + 1 &&
+                   cn_digest_eq(&next->previous, &key.last_id)))
+        relink(pool, chain, &key);
+}
+
+void cn_mempool_final(cn_mempool *pool, cn_ledger *ledger, cn_ledger_block *const *blocks, size_t count)
+{
+    /* First what is final in any of them leaves: the ledger stands behind the last, and against it a statement of a
+     * later block would look as if another one had taken its sequence. */
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = 0; i < cn_ledger_block_count(blocks[k]); i++) {
+            entry *e = find_id(pool, &cn_ledger_block_statement(blocks[k], i)->s->id);
+            if (e)
+                drop(pool, e);
+        }
+    for (size_t k = 0; k < count; k++)
+        for (size_t i = 0; i < cn_ledger_block_count(blocks[k]); i++)
+            look_again(pool, ledger, &cn_ledger_block_statement(blocks[k], i)->s->body.key_id);
     pool->oldest_known = false;
 }
 

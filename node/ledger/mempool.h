@@ -23,8 +23,8 @@ cn_status cn_mempool_add(cn_mempool *pool, cn_ledger *ledger, cn_stmt *stmt, uin
                          cn_err *err);
 /* Takes back a statement that was just added (a group that is refused as a whole). */
 void cn_mempool_remove(cn_mempool *pool, const cn_digest *id);
-/* After a final block: its statements leave; the chains of their keys are looked at again. */
-void cn_mempool_final(cn_mempool *pool, cn_ledger *ledger, const cn_ledger_block *block);
+/* After blocks that became final together: their statements leave; the chains of their keys are looked at again. */
+void cn_mempool_final(cn_mempool *pool, cn_ledger *ledger, cn_ledger_block *const *blocks, size_t count);
 /* A block that is not final holds the statement (+1), or that block is gone (-1). */
 void cn_mempool_mark(cn_mempool *pool, const cn_ledger_block *block, int change);
 /* Drops what has waited for its predecessors longer than max_ms. */

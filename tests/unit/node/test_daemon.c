@@ -295,6 +295,45 @@ Test(daemon, a_statement_that_waits_in_vain_is_given_up_with_a_reason, .timeout 
     peers_close(&w);
 }
 
+/* Blocks that become final together, as when a node catches up: the statements of the later ones were recorded
+ * themselves, and only one whose sequence another statement took is given up. */
+Test(daemon, a_statement_of_the_second_of_two_final_blocks_is_not_given_up, .timeout = 120)
+{
+    static peers w;
+    drops d = {0};
+    bool final = false;
+    peers_open(&w);
+    cn_mempool *pool = cn_mempool_new(1 << 20);
+    cn_mempool_on_drop(pool, on_drop, &d);
+    signer twin = w.capture[1];
+    cn_stmt *rival = peers_batch(&w, &twin, 1), *next[3];
+    for (unsigned i = 0; i < 3; i++)
+        next[i] = peers_batch(&w, &w.capture[0], 1);
+    cn_stmt *winner = peers_batch(&w, &w.capture[1], 1), *first[] = {next[0], winner};
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert_eq(cn_mempool_add(pool, w.ledger, next[i], 1000, &final, NULL), CN_OK);
+    cr_assert_eq(cn_mempool_add(pool, w.ledger, rival, 1000, &final, NULL), CN_OK);
+    cn_ledger_block *block[2];
+    block[0] = peers_block(&w, NULL, first, 2);
+    block[1] = peers_block(&w, block[0], &next[1], 1);
+    make_final(&w, block, 2);
+    cn_mempool_final(pool, w.ledger, block, 2);
+    cr_expect_eq(d.count, 1u, "%u were given up, the last for: %s", d.count, d.why.text);
+    cr_expect(cn_digest_eq(&d.id, &rival->s->id));
+    cn_mempool_cursor cursor;
+    cn_mempool_start(pool, &cursor);
+    cr_expect_eq(cn_mempool_next(&cursor), next[2], "what continues the key's chain can execute");
+    cr_expect_eq(cn_mempool_count(pool), 1u);
+    cn_mempool_free(pool);
+    for (unsigned i = 0; i < 3; i++)
+        cn_stmt_unref(next[i]);
+    cn_stmt_unref(winner);
+    cn_stmt_unref(rival);
+    cn_ledger_block_unref(block[0]);
+    cn_ledger_block_unref(block[1]);
+    peers_close(&w);
+}
+
 /* ---- the wall clock is set ---- */
 
 static atomic_llong set_back_s;
