@@ -103,12 +103,21 @@ static int on_line(void *ctx, const char *section, const char *name, const char 
     return f->st == CN_OK;
 }
 
-/* inih does not tell line numbers to its handler, so that its reader counts them. */
+#define LINE_MAX_BYTES 16384 /* the addresses of a large network stand in one line; inih would end lines at 200 */
+
+/* inih does not tell line numbers to its handler, so that its reader counts them; and what is longer than its buffer it
+ * would take as a line of its own. */
 static char *read_line(char *out, int cap, void *ctx)
 {
     file_state *f = ctx;
+    char where[96];
     f->line++;
-    return fgets(out, cap, f->file);
+    char *line = fgets(out, cap, f->file);
+    if (!line || strlen(line) + 1 < (size_t)cap || line[cap - 2] == '\n')
+        return line;
+    snprintf(where, sizeof where, "%.70s:%d", f->path, f->line);
+    f->st = cn_fail(f->err, CN_INVALID, where, "the line is longer than %d bytes", cap - 2);
+    return NULL;
 }
 
 static cn_status load_file(const char *path, cn_config *config, cn_err *err)
@@ -118,6 +127,8 @@ static cn_status load_file(const char *path, cn_config *config, cn_err *err)
     f.file = fopen(path, "re");
     if (!f.file)
         return cn_fail(err, CN_IO, path, "the configuration cannot be read: %s", strerror(errno));
+    ini_use_stack = false;
+    ini_initial_alloc = ini_max_line = LINE_MAX_BYTES;
     int rc = ini_parse_stream(read_line, &f, on_line, &f);
     fclose(f.file);
     if (f.st != CN_OK)

@@ -63,6 +63,26 @@ Test(config, what_is_wrong_is_named_with_file_line_and_what_is_allowed)
     expect_refused("node.name = a\nnot a line\n", ":2", "key = value");
 }
 
+/* 63 addresses, as in the largest network: about 3 KiB in one line. */
+Test(config, a_line_may_hold_the_addresses_of_a_large_network)
+{
+    cn_err err = {0};
+    static char text[32768];
+    size_t n = (size_t)snprintf(text, sizeof text, "node.name = a\npeer.addresses = ");
+    for (unsigned i = 0; i < 63; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%sa-member-of-a-large-network-%u=10.11.12.13:%u",
+                              i ? "," : "", i, 10000 + i);
+    snprintf(text + n, sizeof text - n, "\nworkers = 7\n");
+    write_file(text);
+    cr_assert_eq(cn_config_load(path, 0, NULL, &config, &err), CN_OK, "%s: %s", err.field, err.text);
+    cr_expect_eq(config.workers, 7u);
+    memset(text, 'x', sizeof text);
+    memcpy(text, "node.name = a\n;", 15);
+    text[sizeof text - 1] = '\0';
+    unlink(path);
+    expect_refused(text, ":2", "longer than");
+}
+
 Test(config, a_secret_that_others_may_read_is_refused)
 {
     cn_err err = {0};
