@@ -154,6 +154,9 @@ uint64_t cn_consensus_deadline(const cn_consensus *c);
  * again. */
 bool cn_consensus_is_open(const cn_consensus *c, const cn_digest *block);
 
+/* Messages so far that no honest node sends. */
+uint64_t cn_consensus_bad_messages(const cn_consensus *c);
+
 /* ---- what operators and tests see ---- */
 /* X(constant, sentence) */
 #define CN_WAIT_REASONS(X)                                                                                             \

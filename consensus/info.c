@@ -11,6 +11,11 @@ const char *cn_wait_text(cn_wait_reason reason)
     return (size_t)reason < sizeof texts / sizeof texts[0] ? texts[reason] : "unknown";
 }
 
+uint64_t cn_consensus_bad_messages(const cn_consensus *c)
+{
+    return c->bad_messages;
+}
+
 static uint32_t signers(const slot *s, uint8_t kind)
 {
     if (!s)

@@ -287,13 +287,13 @@ void cn_body_on_records(cn_node *node, unsigned peer, const uint8_t *p, size_t n
         const uint8_t *bytes = cn_read_view(&r, len);
         cn_statement *s = NULL;
         if (!bytes || cn_statement_decode(bytes, len, &s, NULL) != CN_OK) {
-            atomic_fetch_add(&node->bad_peer_bytes, 1);
+            cn_note_bad_bytes(node);
             return;
         }
         cn_stmt *stmt = cn_stmt_new(s);
         CN_ASSERT(stmt);
         if (!take_statement(node, stmt))
-            atomic_fetch_add(&node->bad_peer_bytes, 1);
+            cn_note_bad_bytes(node);
         cn_stmt_unref(stmt);
     }
 }
@@ -400,7 +400,7 @@ void cn_body_on_block(cn_node *node, const uint8_t *p, size_t n)
     cn_event ev = {.kind = CN_EV_BLOCK};
     if (!header || count > CN_MAX_BLOCK_STATEMENTS || r.n != count * CN_DIGEST_LEN ||
         cn_header_decode(header, CN_HEADER_LEN, &ev.block.header, NULL) != CN_OK) {
-        atomic_fetch_add(&node->bad_peer_bytes, 1);
+        cn_note_bad_bytes(node);
         return;
     }
     cn_digest *record = calloc(count + 1, sizeof *record);

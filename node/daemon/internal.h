@@ -119,6 +119,8 @@ typedef struct cn_way_copy { /* what is served to strangers (way.c) */
 } cn_way_copy;
 
 typedef struct cn_peer_slot {
+    unsigned bad, cut_offs; /* messages that no honest node sends since the last cut, and cuts so far */
+    uint64_t cut_ms;        /* the last one, monotonic */
     cn_peer_address where;
     bool set;
     cn_digest member;
@@ -127,6 +129,7 @@ typedef struct cn_peer_slot {
     uint8_t learned_key[32];
 } cn_peer_slot;
 
+#define BAD_ALLOWED 32u
 #define MAX_REFUSALS 1024
 #define CN_FIRST_EPOCH 1u /* voting starts in it (R11) */
 #define CN_OBSERVER 0xffffu
@@ -179,6 +182,7 @@ struct cn_node {
     cn_open_body *bodies;
     cn_waiter *waiters;
     cn_refusal *refusals;
+    uint64_t bad_bytes_here;                                      /* messages that this thread could not read */
     uint64_t pending_told, sync_asked_ms, final_ms, housekept_ms; /* monotonic */
     size_t pending_count;  /* statements in the pool when the core was last told */
     uint64_t offered_view; /* R7: pending statements are offered again to each new leader */
@@ -203,6 +207,7 @@ bool cn_node_call(cn_node *node, void (*fn)(cn_node *, void *), void *arg, uint6
 /* Waits on the condition, which uses the monotonic clock. False: the deadline has passed, or the node stops. */
 bool cn_wait_a_while(const cn_node *node, pthread_cond_t *cond, pthread_mutex_t *lock, uint64_t deadline_ms);
 void cn_tell_pending(cn_node *node);
+void cn_note_bad_bytes(cn_node *node);
 void cn_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count);
 
 /* bodies.c */
@@ -236,6 +241,8 @@ void cn_epoch_follow(cn_node *node); /* goes over to the next epoch when one has
 /* peers.c: slots hold members, whose place in the set changes. To the core a peer is its index in the set, or
  * CN_MAX_VALIDATORS + slot. */
 cn_status cn_peers_open(cn_node *node, cn_err *err);
+/* The peer sent something that no honest node sends: after a few of them it is cut off, longer each time. */
+void cn_peers_note_bad(cn_node *node, unsigned slot);
 unsigned cn_peers_number(const cn_node *node, unsigned slot);
 int cn_peers_slot_of(const cn_node *node, unsigned index); /* -1: this node itself, or no slot */
 bool cn_peers_send(cn_node *node, unsigned number, uint8_t type, const void *p, size_t n, bool urgent);

@@ -309,7 +309,14 @@ void cn_tell_pending(cn_node *node)
 
 /* ---- tasks ---- */
 
-static void on_message(cn_node *node, const cn_message_task *m)
+/* On the consensus thread: link threads count what they refuse by themselves, and must not be mixed up with it. */
+void cn_note_bad_bytes(cn_node *node)
+{
+    node->bad_bytes_here++;
+    atomic_fetch_add(&node->bad_peer_bytes, 1);
+}
+
+static void handle(cn_node *node, const cn_message_task *m)
 {
     switch (m->type) {
     case CN_WIRE_CONSENSUS:
@@ -339,9 +346,17 @@ static void on_message(cn_node *node, const cn_message_task *m)
         cn_way_take(node, m->bytes, m->n);
         break;
     default:
-        atomic_fetch_add(&node->bad_peer_bytes, 1);
+        cn_note_bad_bytes(node);
         break;
     }
+}
+
+static void on_message(cn_node *node, const cn_message_task *m)
+{
+    uint64_t core = cn_consensus_bad_messages(node->core), bytes = node->bad_bytes_here;
+    handle(node, m);
+    if (cn_consensus_bad_messages(node->core) != core || node->bad_bytes_here != bytes)
+        cn_peers_note_bad(node, m->peer);
 }
 
 static void run_task(cn_node *node, cn_task *task)

@@ -100,6 +100,30 @@ bool cn_peers_ask_one(cn_node *node, unsigned *cursor, uint8_t type, const void 
     return false;
 }
 
+/* ---- misbehaviour ---- */
+
+#define CUT_FIRST_MS 1000u
+#define CUT_MAX_MS 60000u
+#define FORGIVEN_MS 600000u
+
+void cn_peers_note_bad(cn_node *node, unsigned slot)
+{
+    uint64_t now = cn_monotonic_ms();
+    if (slot >= CN_LINK_SLOTS || !node->peer[slot].set || ++node->peer[slot].bad < node->bad_allowed)
+        return;
+    cn_peer_slot *s = &node->peer[slot];
+    if (now >= s->cut_ms + FORGIVEN_MS)
+        s->cut_offs = 0;
+    unsigned ms = CUT_FIRST_MS << (s->cut_offs < 6 ? s->cut_offs : 6);
+    ms = ms < CUT_MAX_MS ? ms : CUT_MAX_MS;
+    s->bad = 0;
+    s->cut_offs++;
+    s->cut_ms = now;
+    cn_log(node, "warning", "%s sent %u messages that no honest node sends: cut off for %u s", s->where.name,
+           BAD_ALLOWED, ms / 1000);
+    cn_links_hold_off(node->links, slot, ms);
+}
+
 /* ---- slots ---- */
 
 static cn_peer_slot *slot_of_member(cn_node *node, const cn_digest *member)

@@ -348,6 +348,6 @@ void cn_way_take(cn_node *node, const uint8_t *p, size_t n)
     free(w);
     if (st == CN_OK)
         return;
-    atomic_fetch_add(&node->bad_peer_bytes, 1);
+    cn_note_bad_bytes(node);
     cn_log(node, "warning", "a stranger's proof of channel keys was refused: %s: %s", err.field, err.text);
 }

@@ -50,6 +50,7 @@ typedef struct peer {
     uint64_t generation; /* of conn */
     cn_link_info info;
     uint64_t ping_sent_us, down_since_us;
+    uint64_t held_until_us; /* nothing is linked before */
 } peer;
 
 struct cn_links {
@@ -156,7 +157,7 @@ static void drop_queue(fifo *q)
 static bool attach(peer *p, cn_connection *c, const uint8_t key[32])
 {
     pthread_mutex_lock(&p->lock);
-    bool current = p->set && memcmp(p->where.channel_key, key, 32) == 0;
+    bool current = p->set && memcmp(p->where.channel_key, key, 32) == 0 && now_us(CLOCK_MONOTONIC) >= p->held_until_us;
     cn_connection *old = p->conn;
     if (current) {
         p->conn = c;
@@ -405,8 +406,9 @@ bool cn_links_send(cn_links *links, unsigned slot, uint8_t type, const void *pay
 static bool should_dial(peer *p, char address[256])
 {
     pthread_mutex_lock(&p->lock);
-    bool dials = p->set && p->where.address[0] && !p->conn &&
-                 (p->where.dials || now_us(CLOCK_MONOTONIC) >= p->down_since_us + LATE_DIAL_US);
+    uint64_t now = now_us(CLOCK_MONOTONIC);
+    bool dials = p->set && p->where.address[0] && !p->conn && now >= p->held_until_us &&
+                 (p->where.dials || now >= p->down_since_us + LATE_DIAL_US);
     memcpy(address, p->where.address, sizeof p->where.address);
     pthread_mutex_unlock(&p->lock);
     return dials;
@@ -594,6 +596,18 @@ void cn_links_set_peer(cn_links *links, unsigned slot, const cn_peer_address *wh
         CN_ASSERT(pthread_create(&p->writer, NULL, write_loop, p) == 0);
         CN_ASSERT(pthread_create(&p->dialer, NULL, dial_loop, p) == 0);
     }
+}
+
+void cn_links_hold_off(cn_links *links, unsigned slot, unsigned ms)
+{
+    CN_ASSERT(slot < CN_LINK_SLOTS);
+    peer *p = &links->peer[slot];
+    pthread_mutex_lock(&p->lock);
+    p->held_until_us = now_us(CLOCK_MONOTONIC) + ms * (uint64_t)1000;
+    snprintf(p->info.last_error, sizeof p->info.last_error, "cut off for %u ms: it sent what no honest node sends", ms);
+    if (p->conn)
+        cn_connection_close(p->conn);
+    pthread_mutex_unlock(&p->lock);
 }
 
 void cn_links_set_secret(cn_links *links, const uint8_t secret[32])

@@ -49,6 +49,8 @@ uint16_t cn_links_port(const cn_links *links);
 
 /* Sets who has the slot (copied); NULL empties it. Another key than before ends the slot's link. One thread only. */
 void cn_links_set_peer(cn_links *links, unsigned slot, const cn_peer_address *peer);
+/* Ends the slot's link, and takes no new one for so long. */
+void cn_links_hold_off(cn_links *links, unsigned slot, unsigned ms);
 /* Another static key for this side, from now on; every link is made anew. */
 void cn_links_set_secret(cn_links *links, const uint8_t secret[32]);
 

@@ -24,6 +24,10 @@ grep -q "bank finalized" "$net/exporter/carnetd.log" || fail "no proof of the fi
 [ "$(metric exporter carnet_evidence_total)" -ge 2 ] || fail "no alarm in /metrics"
 pass "$(proved) proofs, alarm raised"
 
+wait_for 20 grep -q "bank sent 32 messages that no honest node sends: cut off for 1 s" "$net/exporter/carnetd.log" ||
+    fail "a peer that sends garbage is not cut off"
+pass "a peer that sends garbage is cut off"
+
 commit exporter carrier after >/dev/null || fail "commits do not go on beside a Byzantine validator"
 "$carnet" testnet kill exporter --dir "$net" && "$carnet" testnet start exporter --dir "$net" || fail "restart the exporter"
 wait_for 30 get exporter /livez >/dev/null || fail "the exporter does not come back"

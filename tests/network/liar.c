@@ -1,6 +1,6 @@
 /* liar: a Byzantine validator, for evidence.sh. With the keys of a node that is stopped it links to another node as
- * that member and signs two conflicting votes of each kind that R10 names. Usage: liar GENESIS KEYS MEMBER ADDRESS VIEW
- */
+ * that member and signs two conflicting votes of each kind that R10 names; then come a hundred messages that nobody can
+ * read. Usage: liar GENESIS KEYS MEMBER ADDRESS VIEW */
 #include "consensus/message.h"
 #include "node/formats/genesis.h"
 #include "node/peer/links.h"
@@ -97,6 +97,9 @@ int main(int argc, char **argv)
     say(links, &g, &vote.key, (unsigned)signer, CN_FINALIZE, view, 0xa1);
     say(links, &g, &vote.key, (unsigned)signer, CN_FINALIZE, view, 0xa2);
     say(links, &g, &vote.key, (unsigned)signer, CN_NULLIFY, view, 0);
+    usleep(500000);
+    for (int i = 0; i < 100; i++)
+        (void)cn_links_send(links, 0, 1, "\377garbage", 8, true);
     usleep(500000);
     cn_links_stop(links);
     return EXIT_GOOD;
