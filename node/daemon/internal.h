@@ -183,6 +183,7 @@ struct cn_node {
     cn_waiter *waiters;
     cn_refusal *refusals;
     uint64_t bad_bytes_here;                                      /* messages that this thread could not read */
+    unsigned bad_allowed;                                         /* of a peer, before it is cut off */
     uint64_t pending_told, sync_asked_ms, final_ms, housekept_ms; /* monotonic */
     size_t pending_count;  /* statements in the pool when the core was last told */
     uint64_t offered_view; /* R7: pending statements are offered again to each new leader */

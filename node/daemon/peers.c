@@ -120,7 +120,7 @@ void cn_peers_note_bad(cn_node *node, unsigned slot)
     s->cut_offs++;
     s->cut_ms = now;
     cn_log(node, "warning", "%s sent %u messages that no honest node sends: cut off for %u s", s->where.name,
-           BAD_ALLOWED, ms / 1000);
+           node->bad_allowed, ms / 1000);
     cn_links_hold_off(node->links, slot, ms);
 }
 

@@ -185,6 +185,7 @@ cn_status cn_node_start(const cn_config *config, cn_node **ret, cn_err *err)
     cn_buf_init(&genesis, CN_MAX_GENESIS_BYTES);
     node->config = *config;
     node->started_ms = cn_steady_ms();
+    node->bad_allowed = BAD_ALLOWED;
     init_locks(node);
     node->queue = cn_queue_new(QUEUE_BYTES);
     node->work = cn_queue_new(QUEUE_BYTES);
