@@ -231,6 +231,11 @@ cn_digest cn_member_subject(const uint8_t salt[32], const cn_digest *member)
     return hex_subject(salt, "urn:carnet:member:", member);
 }
 
+cn_digest cn_governance_subject(const uint8_t salt[32])
+{
+    return cn_subject_tag(salt, "urn:carnet:governance");
+}
+
 cn_digest cn_document_subject(const uint8_t salt[32], const cn_digest *sha256)
 {
     return hex_subject(salt, "urn:carnet:document:", sha256);

@@ -186,6 +186,7 @@ cn_digest cn_network_id(const void *genesis, size_t n);            /* T("carnet/
 cn_digest cn_member_id(const char *name);                          /* T("carnet/member", name) */
 cn_digest cn_subject_tag(const uint8_t salt[32], const char *uri); /* T("carnet/subject", salt | canonical URI) */
 cn_digest cn_key_subject(const uint8_t salt[32], const cn_digest *key_id);    /* urn:carnet:key:<hex of key id> */
+cn_digest cn_governance_subject(const uint8_t salt[32]);                      /* urn:carnet:governance */
 cn_digest cn_member_subject(const uint8_t salt[32], const cn_digest *member); /* urn:carnet:member:<hex of member id> */
 cn_digest cn_document_subject(const uint8_t salt[32], const cn_digest *sha256); /* urn:carnet:document:<hex> */
 

@@ -1,5 +1,6 @@
 /* Building of dossiers. The closure: the scope's subjects, the containers paired with it, every statement in their
- * trees, and for each key that signed one of them the tree about that key, back to the keys of genesis. */
+ * trees, and for each key that signed one of them the tree about that key, back to the keys of genesis; and what
+ * members decided by ballot, where somebody's authority rests on it. */
 #include "node/api/audit.h"
 
 #include "node/formats/dossier.h"
@@ -78,6 +79,32 @@ static cn_status decode(const cn_stored_statement *stored, cn_statement **ret, c
     return st;
 }
 
+static bool owner_of(const audit *a, const cn_digest *key_id, cn_digest *ret)
+{
+    uint8_t value[CN_STATE_VALUE_MAX];
+    size_t n = 0;
+    cn_state_device_key row;
+    cn_state_key key = cn_state_key_of(a->salt, CN_STATE_KEY, key_id->b, CN_DIGEST_LEN);
+    if (cn_snapshot_state(a->snap, &key, value, &n, NULL) != CN_OK || !cn_state_key_decode(value, n, &row))
+        return false;
+    *ret = row.owner;
+    return true;
+}
+
+/* Authority that rests on ballots: of who votes, and of registrars. */
+static bool leans_on_governance(const audit *a, const cn_body *b)
+{
+    cn_digest signer, target;
+    if (b->kind == CN_PAYLOAD_PROPOSAL || b->kind == CN_PAYLOAD_BALLOT || b->kind == CN_PAYLOAD_READINESS)
+        return true;
+    if (b->kind != CN_PAYLOAD_REGISTRY)
+        return false;
+    if (b->registry.op != CN_REG_KEY_REVOKE && b->registry.op != CN_REG_KEY_GAP)
+        return b->registry.op == CN_REG_MEMBER_REGISTER;
+    return !owner_of(a, &b->key_id, &signer) || !owner_of(a, &b->registry.key_id, &target) ||
+           !cn_digest_eq(&signer, &target);
+}
+
 /* main_tag: where pairings name the containers to follow; NULL elsewhere. */
 static cn_status add_statement(audit *a, uint64_t index, const cn_digest *main_tag, cn_err *err)
 {
@@ -98,6 +125,9 @@ static cn_status add_statement(audit *a, uint64_t index, const cn_digest *main_t
         return st;
     cn_digest about = cn_key_subject(a->salt, &s->body.key_id);
     want(a, &about);
+    cn_digest decided = cn_governance_subject(a->salt);
+    if (leans_on_governance(a, &s->body))
+        want(a, &decided);
     if (main_tag && s->body.kind == CN_PAYLOAD_PAIRING && cn_digest_eq(&s->body.pairing.consignment, main_tag))
         want(a, &s->body.pairing.container);
     cn_statement_free(s);

@@ -5,6 +5,7 @@
  *   consignment, UCR (ISO 15459, WCO)           urn:carnet:ucr:4KE...            capitals
  *   device or capture key                       urn:carnet:key:<hex of the key id>
  *   member, by name or id                       urn:carnet:member:<hex of the member id>
+ *   what members decide by ballot               urn:carnet:governance
  *   document digest, also as ni: (RFC 6920)     urn:carnet:document:<hex of SHA-256>
  *   any other absolute URI                      as it is
  * Only urn:carnet names with a digest can be malformed; everything else that is dirty is flagged, never refused. The

@@ -34,6 +34,7 @@ typedef struct cn_apply {
 void cn_apply_put(cn_apply *a, cn_state_type type, const void *id, size_t id_len, const uint8_t *value, size_t n);
 void cn_apply_put_member(cn_apply *a, const cn_digest *id, const cn_state_member *member);
 void cn_apply_about_member(cn_apply *a, const cn_digest *member);
+void cn_apply_about_governance(cn_apply *a);
 bool cn_apply_get_member(const cn_ledger_block *b, const cn_digest *id, cn_state_member *ret);
 cn_status cn_apply_need_capture(const cn_apply *a, cn_err *err);
 

@@ -103,8 +103,11 @@ static const cn_members *members(const cn_apply *a)
     return a->b->members;
 }
 
-static void about_both(cn_apply *a, const cn_digest *member)
+/* The common tree holds all that was ever decided: who was a registrar when, is proved with it and without the whole
+ * record of a member. */
+static void about(cn_apply *a, const cn_digest *member)
 {
+    cn_apply_about_governance(a);
     cn_apply_about_member(a, member);
     cn_apply_about_member(a, &a->key.owner);
 }
@@ -255,7 +258,7 @@ cn_status cn_apply_proposal(cn_apply *a, cn_err *err)
     if (p->action == CN_CHANGE_JOIN || p->action == CN_CHANGE_ROTATE)
         encode_row(&p->row, state.row);
     put_proposal(a, &a->s->id, &state);
-    about_both(a, &p->member);
+    about(a, &p->member);
     return CN_OK;
 }
 
@@ -353,7 +356,7 @@ cn_status cn_apply_ballot(cn_apply *a, cn_err *err)
         p.approvals |= bit;
     else
         p.refusals |= bit;
-    about_both(a, &p.member);
+    about(a, &p.member);
     return proceed(a, &ballot->proposal, &p, err);
 }
 
@@ -401,7 +404,7 @@ cn_status cn_apply_readiness(cn_apply *a, cn_err *err)
     if (!cn_verify(&key[0], &digest, r->signature.b))
         return cn_fail(err, CN_BAD_SIGNATURE, "readiness.signature", "is not one of the proposal's vote key");
     p.ready = true;
-    about_both(a, &p.member);
+    about(a, &p.member);
     return proceed(a, &r->proposal, &p, err);
 }
 

@@ -61,6 +61,12 @@ void cn_apply_about_member(cn_apply *a, const cn_digest *member)
     add_subject(a, &tag, a->s->body.created_ms, a->s->body.created_ms);
 }
 
+void cn_apply_about_governance(cn_apply *a)
+{
+    cn_digest tag = cn_governance_subject(a->salt);
+    add_subject(a, &tag, a->s->body.created_ms, a->s->body.created_ms);
+}
+
 /* ---- reading ---- */
 
 static bool get_key(const cn_ledger_block *b, const cn_digest *id, cn_state_device_key *ret)

@@ -2,7 +2,7 @@
  *
  *   verify.c    the steps in order      keys.c     which key had authority where
  *   trees.c     completeness            content.c  what the items themselves name
- *   pairings.c  ties of containers */
+ *   pairings.c  ties of containers      governance.c  what members decided by ballot */
 #ifndef CARNET_TOOLS_VERIFY_INTERNAL_H
 #define CARNET_TOOLS_VERIFY_INTERNAL_H
 
@@ -25,6 +25,19 @@ typedef struct known_key {
     cn_digest last_id;
 } known_key;
 
+typedef struct decision {
+    cn_digest id;
+    const cn_proposal_payload *proposal; /* in its statement */
+    uint64_t epoch;
+    uint32_t approvals, refusals; /* by place in the set of the epoch */
+    bool closed;                  /* applied or rejected: no more ballots */
+} decision;
+
+typedef struct appointment {
+    cn_digest member;
+    bool registrar;
+} appointment;
+
 typedef struct verifier {
     cn_verify_report *report;
     cn_dossier dossier;
@@ -34,6 +47,10 @@ typedef struct verifier {
     cn_statement **statement; /* by place in the dossier; NULL: does not decode */
     known_key *key;
     size_t key_count, key_cap;
+    decision *decision; /* proposals seen so far */
+    size_t decision_count;
+    appointment *appointment; /* in the order of the log; the last about a member holds */
+    size_t appointment_count;
     size_t *pairing; /* places of pairing statements, ascending */
     size_t pairing_count;
 } verifier;
@@ -46,6 +63,12 @@ known_key *verify_find_key(const verifier *v, const cn_digest *id);
 /* Signatures, authority and chains, in ascending log order. */
 void verify_keys(verifier *v);
 void verify_keys_free(verifier *v);
+/* Proposals, ballots and readiness, in ascending log order; nothing for others. */
+void verify_governance(verifier *v, const cn_statement *s, const known_key *signer, uint64_t index, const char *where);
+void verify_governance_free(verifier *v);
+bool verify_is_registrar(const verifier *v, const cn_digest *member); /* by what was decided so far */
+/* Its authority rests on what members decided, also on what they did not: that tree must be here. */
+bool verify_leans_on_governance(const verifier *v, const cn_statement *s);
 /* Every subject file, and that the closure is whole. */
 void verify_trees(verifier *v);
 const cn_dossier_subject *verify_find_subject(const verifier *v, const cn_digest *tag); /* NULL: not here */

@@ -39,14 +39,6 @@ static bool is_salvaged(const known_key *k, const cn_digest *id)
     return false;
 }
 
-static bool is_registrar(const verifier *v, const cn_digest *member)
-{
-    for (size_t i = 0; i < v->genesis.member_count; i++)
-        if (cn_digest_eq(&v->genesis.member[i].id, member))
-            return v->genesis.member[i].registrar;
-    return false;
-}
-
 /* ---- what a registry statement changes ---- */
 
 static void register_key(verifier *v, const cn_registry_change *c, const cn_digest *owner, const char *where)
@@ -116,7 +108,7 @@ static void apply_registry(verifier *v, const cn_statement *s, uint64_t index, c
         return; /* reported already */
     bool self = target == signer, capture = signer->purpose == CN_PURPOSE_CAPTURE;
     bool owner = target && cn_digest_eq(&target->owner, &signer->owner);
-    bool governs = is_registrar(v, &signer->owner);
+    bool governs = verify_is_registrar(v, &signer->owner);
     cn_digest signer_owner = signer->owner;
     switch (c->op) {
     case CN_REG_KEY_REGISTER:
@@ -188,6 +180,7 @@ static void check_one(verifier *v, size_t i)
     check_chain(v, k, s, where);
     if (s->body.kind == CN_PAYLOAD_REGISTRY)
         apply_registry(v, s, index, where);
+    verify_governance(v, s, verify_find_key(v, &s->body.key_id), index, where);
 }
 
 void verify_keys(verifier *v)

@@ -65,13 +65,13 @@ static bool registry_declares(const verifier *v, const cn_statement *s, const cn
     return cn_digest_eq(&member, tag);
 }
 
-/* R11: the member that the change is about, and the signer's own. */
+/* R11: the member that the change is about, the signer's own, and what is decided at all. */
 static bool governance_declares(const verifier *v, const cn_statement *s, const cn_digest *about, const cn_digest *tag)
 {
     const uint8_t *salt = v->genesis.subject_salt;
     const known_key *signer = verify_find_key(v, &s->body.key_id);
-    cn_digest member = cn_member_subject(salt, about);
-    if (cn_digest_eq(&member, tag))
+    cn_digest member = cn_member_subject(salt, about), all = cn_governance_subject(salt);
+    if (cn_digest_eq(&member, tag) || cn_digest_eq(&all, tag))
         return true;
     member = signer ? cn_member_subject(salt, &signer->owner) : cn_digest_zero;
     return cn_digest_eq(&member, tag);
@@ -228,6 +228,10 @@ static void check_closure(verifier *v, size_t i)
     if (!verify_find_subject(v, &about))
         verify_fault(v, CN_STEP_REGISTRY_CLOSURE, CN_NOT_FOUND, where, "the tree about its key %s is missing",
                      cn_digest_hex(&s->body.key_id).s);
+    cn_digest decided = cn_governance_subject(v->genesis.subject_salt);
+    if (verify_leans_on_governance(v, s) && !verify_find_subject(v, &decided))
+        verify_fault(v, CN_STEP_REGISTRY_CLOSURE, CN_NOT_FOUND, where,
+                     "the tree of what members decided by ballot is missing");
     for (size_t k = 0; k < v->dossier.subject_count; k++) {
         const cn_dossier_subject *subject = &v->dossier.subjects[k];
         if (verify_declares(v, s, &subject->tag) && !(subject->present && verify_is_leaf(subject, index)))

@@ -452,6 +452,9 @@ Test(name, digests)
     snprintf(uri, sizeof uri, "urn:carnet:document:%s", cn_digest_hex(&id).s);
     expected = cn_subject_tag(salt, uri);
     cr_assert(cn_digest_eq(&document, &expected));
+    cn_digest decided = cn_governance_subject(salt);
+    expected = cn_subject_tag(salt, "urn:carnet:governance");
+    cr_assert(cn_digest_eq(&decided, &expected));
     cn_digest name = cn_member_id("exporter"), tagged = cn_tagged("carnet/member", "exporter", 8);
     cr_assert(cn_digest_eq(&name, &tagged));
     cn_digest network = kit_fill(1), owner = kit_fill(2), possession = cn_possession_digest(&network, &owner, &id);

@@ -43,6 +43,7 @@ static void names(FILE *out)
     digest(out, "subject.id", id);
     digest(out, "subject.of_key", cn_key_subject(salt.b, &id));
     digest(out, "subject.of_member", cn_member_subject(salt.b, &id));
+    digest(out, "subject.of_governance", cn_governance_subject(salt.b));
     digest(out, "subject.of_document", cn_document_subject(salt.b, &id));
 }
 

@@ -60,6 +60,7 @@ my $salt = get('subject.salt');
 is('subject.tag', tagged('carnet/subject', $salt, get('subject.uri')));
 is("subject.of_$_", tagged('carnet/subject', $salt, "urn:carnet:$_:" . unpack 'H*', get('subject.id')))
     for qw(key member document);
+is('subject.of_governance', tagged('carnet/subject', $salt, 'urn:carnet:governance'));
 for my $type (1 .. 3) {
     is("key.$type.secret", "\0" x 31 . "\x01");
     is("key.$type.id", tagged('carnet/key', chr $type, get("key.$type.public")));

@@ -175,6 +175,23 @@ static void enter_batch(mini *m, const cn_statement *s, uint64_t index)
     }
 }
 
+static const cn_digest *owner_of(const mini *m, const cn_digest *key)
+{
+    for (size_t i = 0; i < m->owners; i++)
+        if (cn_digest_eq(&m->owner[i].key, key))
+            return &m->owner[i].owner;
+    return key;
+}
+
+static void enter_governance(mini *m, const cn_statement *s, const cn_digest *member, uint64_t index)
+{
+    const uint8_t *salt = m->genesis.subject_salt;
+    cn_digest tags[] = {cn_governance_subject(salt), cn_member_subject(salt, member),
+                        cn_member_subject(salt, owner_of(m, &s->body.key_id))};
+    for (size_t i = 0; i < 3; i++)
+        enter(m, &tags[i], s, index);
+}
+
 /* The same start again ends a tie; an end alone closes the newest open one. */
 static cn_pairing *meant(mini *m, const cn_pairing *p)
 {
@@ -229,6 +246,12 @@ uint64_t mini_record(mini *m, mini_signer *signer, cn_body *body, const cn_span 
         enter_pairing(m, st->decoded, index);
     else if (body->kind == CN_PAYLOAD_REGISTRY)
         enter_registry(m, st->decoded, index);
+    else if (body->kind == CN_PAYLOAD_PROPOSAL)
+        enter_governance(m, st->decoded, &body->proposal.member, index);
+    else if (body->kind == CN_PAYLOAD_BALLOT)
+        enter_governance(m, st->decoded, &body->ballot.member, index);
+    else if (body->kind == CN_PAYLOAD_READINESS)
+        enter_governance(m, st->decoded, &body->readiness.member, index);
     else
         cr_assert_fail("no such payload here");
     return index;
@@ -407,6 +430,15 @@ static void put_subject(mini *m, mini_parts *p, cn_map *map, const cn_digest *ta
         put_statement(m, p, subject->leaf[i].log_index);
 }
 
+static bool leans_on_governance(const mini *m, const cn_body *b)
+{
+    if (b->kind != CN_PAYLOAD_REGISTRY)
+        return b->kind == CN_PAYLOAD_PROPOSAL || b->kind == CN_PAYLOAD_BALLOT || b->kind == CN_PAYLOAD_READINESS;
+    if (b->registry.op == CN_REG_KEY_REVOKE || b->registry.op == CN_REG_KEY_GAP)
+        return !cn_digest_eq(owner_of(m, &b->key_id), owner_of(m, &b->registry.key_id));
+    return b->registry.op == CN_REG_MEMBER_REGISTER;
+}
+
 mini_parts *mini_parts_of(mini *m, const char *uri)
 {
     mini_parts *p = calloc(1, sizeof *p);
@@ -426,6 +458,10 @@ mini_parts *mini_parts_of(mini *m, const char *uri)
         put_subject(m, p, map, &about);
         if (b->kind == CN_PAYLOAD_PAIRING && cn_digest_eq(&b->pairing.consignment, &p->tag))
             put_subject(m, p, map, &b->pairing.container);
+        if (leans_on_governance(m, b)) {
+            cn_digest decided = cn_governance_subject(m->genesis.subject_salt);
+            put_subject(m, p, map, &decided);
+        }
     }
     cn_map_unref(map);
     return p;

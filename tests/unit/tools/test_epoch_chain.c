@@ -443,6 +443,22 @@ Test(epoch_chain, malformed_epoch_files_are_no_dossier)
 
 /* ---- governance itself ---- */
 
+/* Where an epoch began in the log decides whose ballots count: a closing block that says otherwise voids them. */
+Test(epoch_chain, a_ballot_counts_in_the_epoch_of_its_place_in_the_log)
+{
+    audit("urn:carnet:governance");
+    accepted();
+    dossier.epoch[2].closing.log_size--; /* the readiness of the rotation, the last statement of epoch 3 */
+    sign_closing(4);
+    refused(CN_STEP_AUTHORITY, "statements/", "the proposal is of epoch 3 and void in epoch 4");
+    dossier.epoch[2].closing.log_size += 2;
+    sign_closing(4);
+    accepted(); /* an event only: it asks for no epoch */
+    dossier.epoch[1].closing.log_size++;
+    sign_closing(3); /* the proposal to rotate falls into epoch 2, its ballots do not */
+    refused(CN_STEP_AUTHORITY, "statements/", "the proposal is of epoch 2 and void in epoch 3");
+}
+
 Test(epoch_chain, what_members_decided_is_a_subject_like_any_other)
 {
     char uri[128];
