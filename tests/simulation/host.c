@@ -18,6 +18,7 @@ void step(sim *s, unsigned i, const cn_event *ev)
         return;
     cn_actions before = nd->actions;
     nd->actions = (cn_actions){0};
+    record_event(s, i, ev);
     cn_consensus_step(nd->core, node_clock(s, i), ev, &nd->actions);
     run_actions(s, i);
     cn_actions_free(&nd->actions);
@@ -195,6 +196,8 @@ void sync_disk(sim *s, unsigned i, uint64_t token, bool finals)
 {
     node *nd = &s->node[i];
     size_t kept = 0;
+    if (!finals)
+        record_synced(s, i, token);
     for (size_t k = 0; k < nd->unsynced_n; k++) {
         disk_row *d = &nd->unsynced[k];
         if (d->is_final != finals || d->token > token) {
@@ -229,8 +232,10 @@ void report_final(sim *s, unsigned i, const cn_block *b, const cn_certificate *c
     tell(s, i, "final %.8s height %llu%s", cn_digest_hex(&b->digest).s, (unsigned long long)b->header.height,
          b->header.kind == CN_BLOCK_CLOSING ? ", which closes the epoch" : "");
     const model_block *m = find_executed(s, &b->digest);
-    if (b->header.kind == CN_BLOCK_CLOSING && nd->fault == HONEST && m)
+    if (b->header.kind == CN_BLOCK_CLOSING && nd->fault == HONEST && m) {
         oracle_epoch(s->oracle, m->epoch, &s->set[m->set]);
+        record_set(s, m->epoch, &s->set[m->set]);
+    }
     for (size_t k = 0; k < b->record_count; k++) {
         int number = statement_number(s, &b->record[k]);
         if (number >= 0)
@@ -318,6 +323,7 @@ static void send(sim *s, unsigned i, const cn_action *a)
 static void run_action(sim *s, unsigned i, const cn_action *a)
 {
     node *nd = &s->node[i];
+    record_action(s, i, a);
     switch (a->kind) {
     case CN_ACT_PERSIST:
         persist(s, i, a);
@@ -330,6 +336,7 @@ static void run_action(sim *s, unsigned i, const cn_action *a)
         break;
     case CN_ACT_FLOOR:
         raise_floor(nd, a->view);
+        record_floor(s, i);
         break;
     case CN_ACT_SYNC:
         ask_sync(s, i);

@@ -64,6 +64,7 @@ static void open_core(sim *s, unsigned i)
     cfg.may_vote =
         nd->self != OBSERVER && nd->floor_epoch <= nd->epoch && !(nd->lost_journal && nd->lost_key == nd->key);
     newest_checkpoint(nd, &cfg.checkpoint_time_ms, &cfg.checkpoint_log_size);
+    record_begin(s, i, &cfg);
     nd->core = cn_consensus_new(&cfg, node_clock(s, i));
     nd->pending_told = 0;
     nd->next_timer = 0;
@@ -163,6 +164,7 @@ void rot_journal(sim *s, unsigned i)
         free_block(&nd->body[k]);
     nd->bodies = 0;
     nd->floor_epoch = nd->floor_view = 0;
+    record_rotted(s, i);
     tell(s, i, "finds its safety table damaged");
 }
 
@@ -178,6 +180,7 @@ void follow_epoch(sim *s, unsigned i)
     if (nd->floor_epoch < tip->epoch + 1) {
         nd->floor_epoch = tip->epoch + 1;
         nd->floor_view = 0;
+        record_floor(s, i);
     }
     size_t kept = 0;
     bool tidy = rng_chance(&s->r, 50);

@@ -28,7 +28,8 @@ bool cn_mutation_active(const char *name)
 typedef struct arguments {
     uint64_t seeds, start, twins, minimise;
     unsigned nodes;
-    const char *mutate, *golden;
+    const char *mutate, *golden, *record;
+    FILE *record_to;
     bool list, table, trace;
 } arguments;
 
@@ -36,8 +37,8 @@ static int usage(const char *problem)
 {
     fprintf(stderr,
             "simulate: %s\n"
-            "usage: simulate --seeds N --start S [--nodes 4..16] [--mutate NAME] [--trace]\n"
-            "       simulate --twins N [--start K] [--mutate NAME] [--trace]\n"
+            "usage: simulate --seeds N --start S [--nodes 4..16] [--mutate NAME] [--trace] [--record FILE]\n"
+            "       simulate --twins N [--start K] [--mutate NAME] [--trace] [--record FILE]\n"
             "       simulate --minimise SEED [--nodes N] [--mutate NAME]\n"
             "       simulate --golden NAME | --list-golden | --list-mutations | --mutation-table\n",
             problem);
@@ -78,6 +79,8 @@ static int parse(int argc, char **argv, arguments *a)
             a->mutate = argv[i];
         else if (strcmp(option, "--golden") == 0)
             a->golden = argv[i];
+        else if (strcmp(option, "--record") == 0)
+            a->record = argv[i];
         else if (!number(argv[i], &v))
             return usage("a value is not a number");
         else if (strcmp(option, "--seeds") == 0)
@@ -127,7 +130,8 @@ static sim_options options_of(const arguments *a, uint64_t seed)
                          .epochless = active && strcmp(active, "epoch-ignored") == 0,
 
                          .quiet = a->table,
-                         .transcript = a->trace ? stdout : NULL};
+                         .transcript = a->trace ? stdout : NULL,
+                         .record = a->record_to};
 }
 
 typedef struct totals {
@@ -157,6 +161,25 @@ static void report(const arguments *a, uint64_t k, const sim_result *r)
         printf("violation at seed %llu: %s\nreplay: simulate --seeds 1 --start %llu --nodes %u%s%s\n"
                "make it small: simulate --minimise %llu --nodes %u%s%s\n",
                at, r->text, at, a->nodes, mutate, tail, at, a->nodes, mutate, tail);
+}
+
+/* For rules.pl; a line that cannot be written is a failure. */
+static bool open_record(arguments *a)
+{
+    if (!a->record)
+        return true;
+    a->record_to = fopen(a->record, "w");
+    if (!a->record_to)
+        perror(a->record);
+    return a->record_to != NULL;
+}
+
+static bool close_record(const arguments *a)
+{
+    if (!a->record_to || (!ferror(a->record_to) && fclose(a->record_to) == 0))
+        return true;
+    perror(a->record);
+    return false;
 }
 
 static int campaign(const arguments *a)
@@ -246,5 +269,8 @@ int main(int argc, char **argv)
         printf("seed %llu shows no violation\n", (unsigned long long)a.minimise);
         return 0;
     }
-    return campaign(&a);
+    if (!open_record(&a))
+        return 2;
+    rc = campaign(&a);
+    return close_record(&a) ? rc : 2;
 }

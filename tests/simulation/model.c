@@ -117,6 +117,7 @@ static model_block *append(sim *s, const cn_block *b)
     }
     model_block *m = &s->executed[s->executed_n++];
     *m = (model_block){.block = copy_block(b), .pending = -1};
+    record_block(s, &b->header);
     return m;
 }
 

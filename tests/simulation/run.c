@@ -98,6 +98,7 @@ sim *world_new(const sim_options *options, unsigned hosts)
     s->network = cn_sha256("simulated network", 17);
     s->oracle = oracle_new(&s->network, options->epochless);
     s->max_delay = 5;
+    record_world(s);
     remember_genesis(s, options->nodes);
     for (unsigned i = 0; i < s->n; i++) {
         node *nd = &s->node[i];
@@ -128,6 +129,7 @@ void world_start(sim *s)
         honest |= s->node[i].fault == HONEST ? 1u << s->node[i].member : 0;
     oracle_honest(s->oracle, honest);
     oracle_epoch(s->oracle, 1, &s->set[0]);
+    record_set(s, 1, &s->set[0]);
     for (unsigned i = 0; i < s->n; i++) {
         start(s, i);
         schedule(s, (sim_event){.at = POLL_EVERY_MS + 100 * i, .kind = E_POLL, .node = i});
@@ -278,7 +280,7 @@ sim_result world_end(sim *s)
         result.violated = true;
         snprintf(result.text, sizeof result.text, "%s", oracle_violation(s->oracle));
     }
-    s->opt.transcript = NULL;
+    s->opt.transcript = s->opt.record = NULL;
     for (unsigned i = 0; i < s->n; i++)
         free_node(s, i);
     while (s->heap_n > 0)

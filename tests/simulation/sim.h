@@ -30,6 +30,7 @@ typedef struct sim_options {
     const bool *dropped; /* items of the plan that do not happen; NULL: all do */
     bool quiet;          /* no word about where the nodes stand */
     FILE *transcript;    /* who says what; NULL: nobody listens */
+    FILE *record;        /* the same and more, for rules.pl */
 } sim_options;
 
 sim_result sim_run(const sim_options *options);

@@ -4,6 +4,7 @@
  *   network.c  events in virtual time, the faulty network    plan.c     what happens to a world, from its seed
  *   byzantine.c  what faulty validators say                  run.c      one run, and what must hold at its end
  *   host.c     the actions of a core, and the model disk     life.c     starts, crashes, rot, epochs
+ *   record.c   what hosts hear and do, for rules.pl
  *   text.c     messages and plans as text                    twins.c, scenario.c  enumerated and scripted worlds */
 #ifndef CARNET_TESTS_SIMULATION_WORLD_H
 #define CARNET_TESTS_SIMULATION_WORLD_H
@@ -241,6 +242,17 @@ void world_start(sim *s);
 void run_until(sim *s, uint64_t end, bool stop_when_final);
 void heal(sim *s);
 sim_result world_end(sim *s); /* checks, and frees */
+
+/* record.c */
+void record_world(const sim *s);
+void record_set(const sim *s, uint64_t epoch, const member_set *set);
+void record_block(const sim *s, const cn_header *h);
+void record_begin(const sim *s, unsigned i, const cn_consensus_config *cfg);
+void record_event(const sim *s, unsigned i, const cn_event *ev);
+void record_action(const sim *s, unsigned i, const cn_action *a);
+void record_synced(const sim *s, unsigned i, uint64_t token);
+void record_floor(const sim *s, unsigned i);
+void record_rotted(const sim *s, unsigned i);
 
 /* text.c */
 void print_item(const plan_item *item, const plan *p);
