@@ -214,7 +214,8 @@ static cn_status apply_record(cn_safety *s, uint8_t kind, const uint8_t *p, size
             return above_floor(s, row.epoch, row.view) ? remember_row(s, &row, err) : CN_OK;
     } else if (kind == REC_FLOOR) {
         uint64_t epoch = cn_read_u64(&r), view = cn_read_u64(&r);
-        if (cn_reader_done(&r)) {
+        bool rises = above_floor(s, epoch, view) || (epoch == s->floor_epoch && view == s->floor_view);
+        if (cn_reader_done(&r) && rises) {
             s->floor_epoch = epoch;
             s->floor_view = view;
             drop_rows_below(s);

@@ -132,6 +132,19 @@ cn_status cli_read_file(const char *path, size_t max, cn_buf *ret, cn_err *err)
     return CN_OK;
 }
 
+/* A name is durable when its folder is. */
+static bool sync_folder(const char *path)
+{
+    char folder[4200];
+    const char *slash = strrchr(path, '/');
+    snprintf(folder, sizeof folder, "%.*s", slash ? (int)(slash - path + 1) : 1, slash ? path : ".");
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool ok = fd >= 0 && fsync(fd) == 0;
+    if (fd >= 0)
+        close(fd);
+    return ok;
+}
+
 cn_status cli_write_file(const char *path, const void *p, size_t n, unsigned mode, cn_err *err)
 {
     char fresh[4200];
@@ -148,7 +161,7 @@ cn_status cli_write_file(const char *path, const void *p, size_t n, unsigned mod
     ok = ok && fsync(fd) == 0;
     if (fd >= 0)
         ok = close(fd) == 0 && ok;
-    ok = ok && rename(fresh, path) == 0;
+    ok = ok && rename(fresh, path) == 0 && sync_folder(path);
     if (ok)
         return CN_OK;
     cn_status st = cn_fail(err, CN_IO, path, "cannot be written: %s", strerror(errno));
