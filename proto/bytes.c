@@ -1,5 +1,6 @@
 #include "proto/bytes.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -233,4 +234,35 @@ cn_hex32 cn_digest_hex(const cn_digest *d)
     cn_hex32 hex;
     cn_hex(d->b, sizeof d->b, hex.s);
     return hex;
+}
+
+/* RFC 4648 section 4 */
+size_t cn_base64(const void *p, size_t n, char *out)
+{
+    size_t cap = sodium_base64_ENCODED_LEN(n, sodium_base64_VARIANT_ORIGINAL);
+    sodium_bin2base64(out, cap, p, n, sodium_base64_VARIANT_ORIGINAL);
+    return cap - 1;
+}
+
+/* libsodium takes some bytes beyond ASCII for digits. */
+static bool base64_alphabet(const char *text, size_t n)
+{
+    while (n && text[n - 1] == '=')
+        n--;
+    for (size_t i = 0; i < n; i++)
+        if (!((text[i] >= 'A' && text[i] <= 'Z') || (text[i] >= 'a' && text[i] <= 'z') ||
+              (text[i] >= '0' && text[i] <= '9') || text[i] == '+' || text[i] == '/'))
+            return false;
+    return true;
+}
+
+bool cn_unbase64(const char *text, size_t n, uint8_t *out, size_t cap, size_t *ret_len)
+{
+    size_t len = 0;
+    const char *end = NULL;
+    if (n % 4 != 0 || !base64_alphabet(text, n) ||
+        sodium_base642bin(out, cap, text, n, NULL, &len, &end, sodium_base64_VARIANT_ORIGINAL) != 0 || end != text + n)
+        return false;
+    *ret_len = len;
+    return true;
 }

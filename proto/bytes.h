@@ -63,4 +63,9 @@ typedef struct cn_hex32 {
 } cn_hex32;
 cn_hex32 cn_digest_hex(const cn_digest *d);
 
+/* Base64 (RFC 4648 section 4), with padding. out holds 4 * ceil(n / 3) + 1 bytes; returns the length of the text. */
+size_t cn_base64(const void *p, size_t n, char *out);
+/* Only the one encoding of the bytes is accepted, and at most cap bytes; else false. */
+bool cn_unbase64(const char *text, size_t n, uint8_t *out, size_t cap, size_t *ret_len);
+
 #endif

@@ -280,12 +280,12 @@ void cn_secret_key_wipe(cn_secret_key *key)
     sodium_memzero(key, sizeof *key);
 }
 
-static bool ed25519_sign(const cn_secret_key *key, const cn_digest *digest, cn_signature *ret)
+static bool ed25519_sign(const cn_secret_key *key, const void *p, size_t n, cn_signature *ret)
 {
     uint8_t expanded[crypto_sign_ed25519_SECRETKEYBYTES];
     memcpy(expanded, key->secret, 32);
     memcpy(expanded + 32, key->public_key.b, 32);
-    bool ok = crypto_sign_ed25519_detached(ret->b, NULL, digest->b, CN_DIGEST_LEN, expanded) == 0;
+    bool ok = crypto_sign_ed25519_detached(ret->b, NULL, p, n, expanded) == 0;
     sodium_memzero(expanded, sizeof expanded);
     return ok;
 }
@@ -302,7 +302,7 @@ cn_status cn_sign(const cn_secret_key *key, const cn_digest *digest, cn_signatur
              secp256k1_ecdsa_signature_serialize_compact(secp, out.b, &sig);
         break;
     case CN_KEY_ED25519:
-        ok = ed25519_sign(key, digest, &out);
+        ok = ed25519_sign(key, digest->b, CN_DIGEST_LEN, &out);
         break;
     case CN_KEY_P256:
         ok = p256_sign(key, digest, &out);
@@ -333,6 +333,22 @@ bool cn_verify(const cn_public_key *key, const cn_digest *digest, const uint8_t 
     default:
         return false;
     }
+}
+
+cn_status cn_ed25519_sign(const cn_secret_key *key, const void *p, size_t n, cn_signature *ret, cn_err *err)
+{
+    cn_signature out;
+    pthread_once(&once, set_up);
+    if (key->public_key.type != CN_KEY_ED25519 || !ed25519_sign(key, p, n, &out))
+        return cn_fail(err, CN_INVALID, "key", "only an ed25519 key signs this");
+    *ret = out;
+    return CN_OK;
+}
+
+bool cn_ed25519_verify(const uint8_t public_key[32], const void *p, size_t n, const uint8_t signature[CN_SIGNATURE_LEN])
+{
+    pthread_once(&once, set_up);
+    return crypto_sign_ed25519_verify_detached(signature, p, n, public_key) == 0;
 }
 
 void cn_x25519_public(const uint8_t secret[32], uint8_t ret_public[32])

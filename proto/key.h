@@ -60,6 +60,11 @@ cn_status cn_sign(const cn_secret_key *key, const cn_digest *digest, cn_signatur
 /* True only for a valid, canonical signature. Thread-safe; no allocation for types 1 and 2. */
 bool cn_verify(const cn_public_key *key, const cn_digest *digest, const uint8_t signature[CN_SIGNATURE_LEN]);
 
+/* Ed25519 over a message, where somebody else's format says what is signed (C2SP). Verification is strict, as above. */
+cn_status cn_ed25519_sign(const cn_secret_key *key, const void *p, size_t n, cn_signature *ret, cn_err *err);
+bool cn_ed25519_verify(const uint8_t public_key[32], const void *p, size_t n,
+                       const uint8_t signature[CN_SIGNATURE_LEN]);
+
 /* Ethereum address of a secp256k1 key: last 20 bytes of Keccak-256 of the uncompressed point without its 0x04. */
 cn_status cn_evm_address(const cn_public_key *key, uint8_t ret_address[20], cn_err *err);
 

@@ -2,7 +2,6 @@
 #include "node/api/request.h"
 #include "node/api/view.h"
 
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,8 +77,7 @@ static cn_status read_base64_array(const cn_request *r, submission *s, cn_err *e
         snprintf(field, sizeof field, "/%zu", i);
         if (!text)
             st = cn_fail(err, CN_INVALID, field, "not a string; each statement is a base64 string");
-        else if (sodium_base642bin(s->decoded + used, r->body_len - used, text, len, NULL, &n, NULL,
-                                   sodium_base64_VARIANT_ORIGINAL) != 0)
+        else if (!cn_unbase64(text, len, s->decoded + used, r->body_len - used, &n))
             st = cn_fail(err, CN_INVALID, field, "not base64 (RFC 4648 section 4, with padding)");
         s->statement[i] = CN_SPAN(s->decoded + used, n);
         used += n;

@@ -2,7 +2,6 @@
 
 #include "node/api/request.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,11 +23,10 @@ cn_status cn_view_decode(const cn_stored_statement *stored, cn_statement **ret, 
 
 json_t *cn_view_base64(const void *p, size_t n)
 {
-    size_t cap = sodium_base64_encoded_len(n, sodium_base64_VARIANT_ORIGINAL);
-    char *text = malloc(cap);
+    char *text = malloc(4 * ((n + 2) / 3) + 1);
     if (!text)
         return json_null();
-    sodium_bin2base64(text, cap, p, n, sodium_base64_VARIANT_ORIGINAL);
+    cn_base64(p, n, text);
     json_t *json = json_string(text);
     free(text);
     return json;

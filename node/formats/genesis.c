@@ -1,5 +1,6 @@
 #include "node/formats/genesis.h"
 
+#include "proto/checkpoint.h"
 #include "proto/statement.h"
 
 #include <jansson.h>
@@ -234,6 +235,9 @@ static cn_status read_genesis(const json_t *root, cn_genesis *g, cn_err *err)
         st = get_text(root, "name", "/", g->name, sizeof g->name, err);
     if (st == CN_OK)
         st = get_text(root, "origin", "/", g->origin, sizeof g->origin, err);
+    if (st == CN_OK && !cn_origin_valid(g->origin))
+        st = cn_fail(err, CN_INVALID, "/origin",
+                     "an origin is printable ASCII without spaces and +; it names the log in proofs");
     if (st == CN_OK)
         st = get_hex(root, "nonce", "/", g->nonce, 32, err);
     if (st == CN_OK)

@@ -5,7 +5,6 @@
 #include "proto/statement.h"
 #include "tools/cli/cli.h"
 
-#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,8 +41,7 @@ static cn_status take(const json_t *from, const char *field, cn_buf *out, cn_err
     size_t n = text ? strlen(text) : 0, len = 0;
     cn_buf_init(out, n + 1);
     uint8_t *bytes = malloc(n + 1);
-    bool ok = bytes && text &&
-              sodium_base642bin(bytes, n + 1, text, n, NULL, &len, NULL, sodium_base64_VARIANT_ORIGINAL) == 0;
+    bool ok = bytes && text && cn_unbase64(text, n, bytes, n + 1, &len);
     if (ok)
         cn_put_bytes(out, bytes, len);
     free(bytes);

@@ -165,10 +165,9 @@ static char *base64_array(const cli_group *g, size_t *ret_len)
 {
     json_t *array = json_array();
     for (size_t i = 0; i < g->count; i++) {
-        size_t cap = sodium_base64_encoded_len(g->statement[i].n, sodium_base64_VARIANT_ORIGINAL);
-        char *text = malloc(cap);
+        char *text = malloc(4 * ((g->statement[i].n + 2) / 3) + 1);
         if (text) {
-            sodium_bin2base64(text, cap, g->statement[i].p, g->statement[i].n, sodium_base64_VARIANT_ORIGINAL);
+            cn_base64(g->statement[i].p, g->statement[i].n, text);
             json_array_append_new(array, json_string(text));
         }
         free(text);
