@@ -47,3 +47,21 @@ cn_status cn_epoch_advance(cn_epoch *e, const cn_digest *network, const cn_heade
     free(set);
     return st;
 }
+
+bool cn_ballot_cast(uint32_t *approvals, uint32_t *refusals, unsigned place, bool approve, bool waiting)
+{
+    uint32_t bit = UINT32_C(1) << place;
+    uint32_t *to = approve ? approvals : refusals, *from = approve ? refusals : approvals;
+    if ((*to & bit) || ((*from & bit) && !waiting))
+        return false;
+    *to |= bit;
+    *from &= ~bit;
+    return true;
+}
+
+cn_outcome cn_ballot_outcome(uint32_t approvals, uint32_t refusals, unsigned n, unsigned threshold, bool waiting)
+{
+    if ((unsigned)__builtin_popcount(approvals) >= threshold)
+        return CN_OUTCOME_ACCEPTED;
+    return waiting || (unsigned)__builtin_popcount(refusals) + threshold > n ? CN_OUTCOME_REJECTED : CN_OUTCOME_OPEN;
+}

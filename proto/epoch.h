@@ -22,4 +22,14 @@ cn_status cn_epoch_advance(cn_epoch *e, const cn_digest *network, const cn_heade
 cn_status cn_epoch_check_finalization(const cn_epoch *e, const cn_digest *network, cn_span finalization,
                                       const cn_digest *block, cn_err *err);
 
+/* ---- ballots on one proposal: bits by place in the set of its epoch ---- */
+typedef enum cn_outcome { CN_OUTCOME_OPEN, CN_OUTCOME_ACCEPTED, CN_OUTCOME_REJECTED } cn_outcome;
+
+/* A member votes once; while an accepted change waits for readiness (`waiting`) it may say the opposite of its ballot.
+ * False: it has said so already, and nothing changes. */
+bool cn_ballot_cast(uint32_t *approvals, uint32_t *refusals, unsigned place, bool approve, bool waiting);
+/* Of a set of n: accepted with `threshold` approvals. Rejected once these cannot be reached any more, or when a waiting
+ * change has lost them: it is called off. */
+cn_outcome cn_ballot_outcome(uint32_t approvals, uint32_t refusals, unsigned n, unsigned threshold, bool waiting);
+
 #endif

@@ -190,6 +190,10 @@ static void run(cn_node *node, cn_open_body *b)
             err = why;
         mark(node, b, true);
     }
+    if (cn_ledger_sound(node->ledger, &err) != CN_OK) { /* this node's disk is no verdict on a block of others */
+        cn_node_fail(node, CN_CORRUPT, &err);
+        return;
+    }
     ev.closing_due = ev.ok && cn_ledger_block_closing_due(b->executed);
     if (!ev.ok)
         cn_log(node, "warning", "block %llu %.16s does not execute: %s: %s", (unsigned long long)b->header.height,

@@ -109,14 +109,32 @@ bool cn_block_get(const cn_ledger_block *b, const cn_state_key *key, uint8_t val
         v = cn_overlay_get(&at->overlay, key);
     if (!v)
         v = cn_overlay_get(&l->base, key);
-    if (!v)
-        return l->map && cn_map_get(l->map, key, value, ret_len, NULL) == CN_OK;
+    if (!v) {
+        cn_status st = l->map ? cn_map_get(l->map, key, value, ret_len, NULL) : CN_NOT_FOUND;
+        if (st != CN_OK && st != CN_NOT_FOUND)
+            cn_ledger_fault(b->ledger, "a value of the state map");
+        return st == CN_OK;
+    }
     memcpy(value, v->bytes, v->n);
     *ret_len = v->n;
     return true;
 }
 
-static cn_status stored_subject(const cn_ledger *l, const cn_digest *tag, cn_subject_state *ret, cn_err *err)
+cn_status cn_ledger_fault(cn_ledger *l, const char *what)
+{
+    if (l->fault.code == CN_OK)
+        cn_fail(&l->fault, CN_CORRUPT, "state", "%s cannot be read; run carnet fsck", what);
+    return CN_CORRUPT;
+}
+
+cn_status cn_ledger_sound(const cn_ledger *l, cn_err *err)
+{
+    if (l->fault.code != CN_OK && err)
+        *err = l->fault;
+    return l->fault.code;
+}
+
+static cn_status stored_subject(cn_ledger *l, const cn_digest *tag, cn_subject_state *ret)
 {
     uint8_t value[CN_STATE_VALUE_MAX];
     size_t n = 0;
@@ -124,15 +142,17 @@ static cn_status stored_subject(const cn_ledger *l, const cn_digest *tag, cn_sub
     cn_state_subject record;
     memset(ret, 0, sizeof *ret);
     ret->tag = *tag;
-    if (!l->snap || cn_snapshot_side(l->snap, tag, &side, NULL) != CN_OK)
+    cn_status st = l->snap ? cn_snapshot_side(l->snap, tag, &side, NULL) : CN_NOT_FOUND;
+    if (st == CN_NOT_FOUND)
         return CN_OK; /* a new subject */
+    if (st != CN_OK)
+        return cn_ledger_fault(l, "the frontier of a subject");
     cn_reader r = cn_reader_of(side.p, side.n);
     cn_state_key key = cn_state_key_of(l->genesis->subject_salt, CN_STATE_SUBJECT, tag->b, CN_DIGEST_LEN);
     if (!cn_frontier_read(&r, &ret->frontier) || !cn_reader_done(&r) ||
         cn_snapshot_state(l->snap, &key, value, &n, NULL) != CN_OK || !cn_state_subject_decode(value, n, &record) ||
         record.count != ret->frontier.size)
-        return cn_fail(err, CN_CORRUPT, "side",
-                       "frontier and completeness record of a subject disagree; run carnet fsck");
+        return cn_ledger_fault(l, "a subject, whose frontier and completeness record disagree,");
     ret->first_height = record.first_height;
     ret->last_height = record.last_height;
     ret->last_id = record.last_id;
@@ -147,7 +167,7 @@ cn_status cn_block_subject(const cn_ledger_block *b, const cn_digest *tag, cn_su
     if (!s)
         s = cn_overlay_subject(&b->ledger->base, tag);
     if (!s)
-        return stored_subject(b->ledger, tag, ret, err);
+        return stored_subject(b->ledger, tag, ret) == CN_OK ? CN_OK : cn_ledger_sound(b->ledger, err);
     *ret = *s;
     return CN_OK;
 }

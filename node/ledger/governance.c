@@ -2,8 +2,12 @@
  *
  * A proposal lives in the epoch it was made in. At most one change of the set is under way: accepted by enough ballots,
  * then ready when a quorum of the NEXT set says that its nodes are synced (an approving validator is, by virtue of
- * voting), then activated by the closing block, which is the only child that a state with a ready change admits. */
+ * voting), then activated by the closing block, which is the only child that a state with a ready change admits. While
+ * it waits for readiness, members may change their ballots, so that a joiner that never comes does not keep the place
+ * of every later change. */
 #include "node/ledger/apply.h"
+
+#include "proto/epoch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -69,9 +73,9 @@ cn_status cn_block_change(const cn_ledger_block *b, cn_state_change *ret, cn_err
     size_t n = 0;
     cn_state_key key = change_key(b);
     *ret = (cn_state_change){.phase = CN_CHANGE_NONE};
-    if (!cn_block_get(b, &key, value, &n) || cn_state_change_decode(value, n, ret))
-        return CN_OK;
-    return cn_fail(err, CN_CORRUPT, "state", "the change under way does not decode; run carnet fsck");
+    if (cn_block_get(b, &key, value, &n) && !cn_state_change_decode(value, n, ret))
+        cn_ledger_fault(b->ledger, "the change under way");
+    return cn_ledger_sound(b->ledger, err);
 }
 
 static cn_status get_proposal(const cn_ledger_block *b, const cn_digest *id, cn_state_proposal *ret, cn_err *err)
@@ -81,9 +85,9 @@ static cn_status get_proposal(const cn_ledger_block *b, const cn_digest *id, cn_
     cn_state_key key = cn_state_key_of(b->ledger->genesis->subject_salt, CN_STATE_PROPOSAL, id->b, CN_DIGEST_LEN);
     if (!cn_block_get(b, &key, value, &n))
         return cn_fail(err, CN_NOT_FOUND, "proposal", "there is no proposal %s", cn_digest_hex(id).s);
-    return cn_state_proposal_decode(value, n, ret)
-               ? CN_OK
-               : cn_fail(err, CN_CORRUPT, "state", "proposal %s does not decode; run carnet fsck", cn_digest_hex(id).s);
+    if (!cn_state_proposal_decode(value, n, ret))
+        cn_ledger_fault(b->ledger, "a proposal");
+    return cn_ledger_sound(b->ledger, err);
 }
 
 static void put_proposal(cn_apply *a, const cn_digest *id, const cn_state_proposal *p)
@@ -140,9 +144,11 @@ static void encode_row(const cn_set_row *row, uint8_t out[CN_SET_ROW_LEN])
 }
 
 /* The set after the change; rows stay in member order. row is NULL for a member that leaves. */
-static cn_status changed_set(const cn_validator_set *set, const cn_digest *member, const cn_set_row *row,
+static cn_status changed_set(const cn_ledger_block *b, const cn_digest *member, const cn_set_row *row,
                              cn_validator_set *ret, cn_err *err)
 {
+    const cn_validator_set *set = &b->members->set;
+    unsigned threshold = b->ledger->genesis->parameters.ballot_threshold;
     ret->n = 0;
     bool placed = row == NULL;
     for (unsigned i = 0; i <= set->n; i++) {
@@ -161,17 +167,21 @@ static cn_status changed_set(const cn_validator_set *set, const cn_digest *membe
     if (ret->n < SET_MIN && ret->n < set->n)
         return cn_fail(err, CN_CONFLICT, "proposal.action",
                        "%u validators would be left, and fewer than %u tolerate no fault", ret->n, SET_MIN);
+    if (ret->n < threshold && ret->n < set->n)
+        return cn_fail(err, CN_CONFLICT, "proposal.action",
+                       "%u validators would be left, and a ballot needs %u: nothing could ever be decided again",
+                       ret->n, threshold);
     cn_err why;
     cn_status st = cn_validator_set_check(ret, &why);
     return st == CN_OK ? CN_OK : cn_fail(err, st, "proposal.row", "the set would not hold: %s", why.text);
 }
 
-static cn_status next_set(const cn_validator_set *set, const cn_state_proposal *p, cn_validator_set *ret, cn_err *err)
+static cn_status next_set(const cn_ledger_block *b, const cn_state_proposal *p, cn_validator_set *ret, cn_err *err)
 {
     cn_set_row row;
     bool leaves = p->action == CN_CHANGE_LEAVE;
     cn_status st = leaves ? CN_OK : decode_row(p->row, &row, err);
-    return st == CN_OK ? changed_set(set, &p->member, leaves ? NULL : &row, ret, err) : st;
+    return st == CN_OK ? changed_set(b, &p->member, leaves ? NULL : &row, ret, err) : st;
 }
 
 /* ---- proposals ---- */
@@ -211,7 +221,7 @@ static cn_status check_row(const cn_apply *a, const cn_proposal_payload *p, int 
     cn_validator_set *next = calloc(1, sizeof *next);
     CN_ASSERT(next);
     if (st == CN_OK)
-        st = changed_set(set, &p->member, &p->row, next, err);
+        st = changed_set(a->b, &p->member, &p->row, next, err);
     free(next);
     return st;
 }
@@ -234,7 +244,7 @@ static cn_status check_proposal(const cn_apply *a, const cn_proposal_payload *p,
         return cn_fail(err, CN_CONFLICT, "proposal.member", "%s does not vote", member.name);
     cn_validator_set *next = calloc(1, sizeof *next);
     CN_ASSERT(next);
-    cn_status st = changed_set(set, &p->member, NULL, next, err);
+    cn_status st = changed_set(a->b, &p->member, NULL, next, err);
     free(next);
     return st;
 }
@@ -284,8 +294,9 @@ static cn_status proceed(cn_apply *a, const cn_digest *id, cn_state_proposal *p,
     cn_status st = cn_block_change(a->b, &change, err);
     if (st != CN_OK)
         return st;
-    bool accepted = (unsigned)__builtin_popcount(p->approvals) >= threshold;
-    if (p->status == CN_PROPOSAL_OPEN && (unsigned)__builtin_popcount(p->refusals) + threshold > n)
+    cn_outcome outcome = cn_ballot_outcome(p->approvals, p->refusals, n, threshold, p->status == CN_PROPOSAL_ACCEPTED);
+    bool accepted = outcome == CN_OUTCOME_ACCEPTED;
+    if (p->status == CN_PROPOSAL_OPEN && outcome == CN_OUTCOME_REJECTED)
         p->status = CN_PROPOSAL_REJECTED;
     if (p->status == CN_PROPOSAL_OPEN && accepted && p->action == CN_CHANGE_ROLES) {
         if (!cn_apply_get_member(a->b, &p->member, &member))
@@ -302,11 +313,15 @@ static cn_status proceed(cn_apply *a, const cn_digest *id, cn_state_proposal *p,
         change = (cn_state_change){CN_CHANGE_ACCEPTED, *id};
         p->status = CN_PROPOSAL_ACCEPTED;
         put_change(a, &change);
+    } else if (p->status == CN_PROPOSAL_ACCEPTED && outcome == CN_OUTCOME_REJECTED) { /* called off while it waited */
+        change = (cn_state_change){.phase = CN_CHANGE_NONE};
+        p->status = CN_PROPOSAL_REJECTED;
+        put_change(a, &change);
     }
     if (p->status == CN_PROPOSAL_ACCEPTED && change.phase == CN_CHANGE_ACCEPTED) {
         cn_validator_set *next = calloc(1, sizeof *next);
         CN_ASSERT(next);
-        st = next_set(&members(a)->set, p, next, err);
+        st = next_set(a->b, p, next, err);
         if (st == CN_OK && is_ready(a, p, next)) {
             change.phase = CN_CHANGE_READY;
             put_change(a, &change);
@@ -349,13 +364,8 @@ cn_status cn_apply_ballot(cn_apply *a, cn_err *err)
     int place = cn_validator_set_find(&members(a)->set, &a->key.owner);
     if (place < 0)
         return cn_fail(err, CN_DENIED, "body.key_id", "only members whose validators vote have a voice");
-    uint32_t bit = 1u << place;
-    if ((p.approvals | p.refusals) & bit)
+    if (!cn_ballot_cast(&p.approvals, &p.refusals, (unsigned)place, ballot->approve, p.status == CN_PROPOSAL_ACCEPTED))
         return cn_fail(err, CN_CONFLICT, "ballot", "this member has voted already");
-    if (ballot->approve)
-        p.approvals |= bit;
-    else
-        p.refusals |= bit;
     about(a, &p.member);
     return proceed(a, &ballot->proposal, &p, err);
 }
@@ -369,8 +379,10 @@ static bool digest_at(const cn_ledger_block *b, uint64_t height, cn_digest *ret)
             *ret = at->digest;
             return true;
         }
-    if (cn_snapshot_header(b->ledger->snap, height, &h, NULL) != CN_OK)
+    if (cn_snapshot_header(b->ledger->snap, height, &h, NULL) != CN_OK) {
+        cn_ledger_fault(b->ledger, "the header of a final block");
         return false;
+    }
     *ret = cn_header_digest(&h);
     return true;
 }
@@ -428,7 +440,7 @@ cn_status cn_block_close_epoch(cn_ledger_block *b, cn_err *err)
     if (st == CN_OK)
         st = get_proposal(b, &change.proposal, &p, err);
     if (st == CN_OK)
-        st = next_set(&b->members->set, &p, next, err);
+        st = next_set(b, &p, next, err);
     if (st == CN_OK) {
         cn_members *closing = b->members;
         b->members = cn_members_new(closing->epoch + 1, next);

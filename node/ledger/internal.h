@@ -73,6 +73,7 @@ struct cn_ledger {
     cn_map *map;       /* the newest final checkpoint's */
     cn_overlay base;   /* what final blocks changed since */
     cn_ledger_block *tip;
+    cn_err fault; /* what could not be read is not absent: once set, nothing executes any more */
 };
 
 /* ---- governance.c ---- */
@@ -92,6 +93,8 @@ void cn_block_add_row(cn_ledger_block *b, const cn_subject_row *row);
 /* State as the block sees it: its own overlay, its ancestors', the base, the map. False: absent. */
 bool cn_block_get(const cn_ledger_block *b, const cn_state_key *key, uint8_t value[CN_STATE_VALUE_MAX],
                   size_t *ret_len);
+/* A stored value that does not read: CN_CORRUPT. The first one is kept, and cn_ledger_sound says it from then on. */
+cn_status cn_ledger_fault(cn_ledger *l, const char *what);
 cn_status cn_block_subject(const cn_ledger_block *b, const cn_digest *tag, cn_subject_state *ret, cn_err *err);
 /* The map after everything up to and including b; the changes since the newest checkpoint in its ancestry. */
 cn_status cn_block_make_map(cn_ledger_block *b, cn_map **ret, cn_err *err);

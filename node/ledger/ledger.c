@@ -217,6 +217,8 @@ cn_status cn_ledger_build(cn_ledger *l, cn_ledger_block *parent, uint64_t time_m
             break;
         (void)cn_rules_apply(b, stmt, NULL); /* what does not execute now is left for later */
     }
+    if (st == CN_OK)
+        st = cn_ledger_sound(l, err);
     if (st == CN_OK && next && b->count == 0)
         st = cn_fail(err, CN_NOT_FOUND, "block", "no statement executes on this parent");
     if (st == CN_OK)
@@ -322,7 +324,7 @@ cn_status cn_ledger_finalize(cn_ledger *l, cn_ledger_block *const *blocks, size_
                         .side = calloc(count, sizeof(cn_side_change *)),
                         .storage = calloc(count, sizeof(cn_buf))};
     CN_ASSERT(plan.block && plan.statement && plan.side && plan.storage);
-    cn_status st = CN_OK;
+    cn_status st = cn_ledger_sound(l, err);
     for (size_t i = 0; i < count && st == CN_OK; i++)
         st = plan_block(&plan, i, blocks[i], err);
     if (st == CN_OK)
@@ -414,7 +416,8 @@ static cn_status load_members(cn_ledger *l, const cn_header *h, cn_err *err)
     cn_status st = cn_snapshot_epoch(l->snap, epoch, &closing, &rows, err);
     if (st == CN_OK)
         st = cn_validator_set_decode(rows.p, rows.n, set, err);
-    if (st == CN_OK)
+    cn_digest digest = cn_validator_set_digest(set);
+    if (st == CN_OK && cn_digest_eq(&digest, &h->next_set)) /* other blocks name the set in force there too */
         l->tip->members = cn_members_new(epoch, set);
     else
         st = cn_fail(err, CN_CORRUPT, "epochs", "the set of epoch %llu cannot be read; run carnet fsck",

@@ -21,6 +21,9 @@ cn_status cn_ledger_open(cn_store *store, const cn_genesis *g, cn_ledger **ret, 
 void cn_ledger_close(cn_ledger *l);
 
 cn_ledger_block *cn_ledger_tip(cn_ledger *l); /* the newest final block; borrowed */
+/* CN_CORRUPT once a stored value could not be read: absent and unreadable are not the same, so nothing executes any
+ * more, and what was refused meanwhile is no verdict on it. The node stops. */
+cn_status cn_ledger_sound(const cn_ledger *l, cn_err *err);
 
 const cn_header *cn_ledger_block_header(const cn_ledger_block *b);
 const cn_digest *cn_ledger_block_digest(const cn_ledger_block *b);

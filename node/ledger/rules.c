@@ -67,14 +67,21 @@ void cn_apply_about_governance(cn_apply *a)
     add_subject(a, &tag, a->s->body.created_ms, a->s->body.created_ms);
 }
 
-/* ---- reading ---- */
+/* ---- reading ----
+ *
+ * What does not decode reads as absent, and is noted: cn_rules_apply then refuses whatever came of it. */
 
 static bool get_key(const cn_ledger_block *b, const cn_digest *id, cn_state_device_key *ret)
 {
     uint8_t value[CN_STATE_VALUE_MAX];
     size_t n = 0;
     cn_state_key key = cn_state_key_of(b->ledger->genesis->subject_salt, CN_STATE_KEY, id->b, CN_DIGEST_LEN);
-    return cn_block_get(b, &key, value, &n) && cn_state_key_decode(value, n, ret);
+    if (!cn_block_get(b, &key, value, &n))
+        return false;
+    bool ok = cn_state_key_decode(value, n, ret);
+    if (!ok)
+        cn_ledger_fault(b->ledger, "a key");
+    return ok;
 }
 
 bool cn_apply_get_member(const cn_ledger_block *b, const cn_digest *id, cn_state_member *ret)
@@ -82,7 +89,12 @@ bool cn_apply_get_member(const cn_ledger_block *b, const cn_digest *id, cn_state
     uint8_t value[CN_STATE_VALUE_MAX];
     size_t n = 0;
     cn_state_key key = cn_state_key_of(b->ledger->genesis->subject_salt, CN_STATE_MEMBER, id->b, CN_DIGEST_LEN);
-    return cn_block_get(b, &key, value, &n) && cn_state_member_decode(value, n, ret);
+    if (!cn_block_get(b, &key, value, &n))
+        return false;
+    bool ok = cn_state_member_decode(value, n, ret);
+    if (!ok)
+        cn_ledger_fault(b->ledger, "a member");
+    return ok;
 }
 
 static bool is_salvaged(const cn_ledger_block *b, const cn_digest *key_id, const cn_digest *statement)
@@ -376,7 +388,12 @@ static bool get_pairing(const cn_ledger_block *b, const cn_digest *container, cn
     uint8_t value[CN_STATE_VALUE_MAX];
     size_t n = 0;
     cn_state_key key = cn_state_key_of(b->ledger->genesis->subject_salt, CN_STATE_PAIRING, container->b, CN_DIGEST_LEN);
-    return cn_block_get(b, &key, value, &n) && cn_state_pairing_decode(value, n, ret);
+    if (!cn_block_get(b, &key, value, &n))
+        return false;
+    bool ok = cn_state_pairing_decode(value, n, ret);
+    if (!ok)
+        cn_ledger_fault(b->ledger, "a container's ties");
+    return ok;
 }
 
 static int row_order(const cn_state_pairing_row *row, const cn_pairing *p)
@@ -525,7 +542,9 @@ cn_status cn_rules_apply(cn_ledger_block *b, cn_stmt *stmt, cn_err *err)
     cn_status st = check_signer(&a, err);
     if (st == CN_OK)
         st = apply_payload(&a, err);
-    if (st == CN_OK)
+    if (cn_ledger_sound(b->ledger, err) != CN_OK)
+        st = CN_CORRUPT;
+    if (st == CN_OK) /* reads subjects, and writes nothing unless all of them read */
         st = write_rows(&a, err);
     if (st == CN_OK) {
         put_key(&a, &a.key_id, &a.key);

@@ -137,21 +137,16 @@ static void vote(verifier *v, const cn_ballot_payload *b, const cn_digest *signe
                      (unsigned long long)d->epoch);
         return;
     }
-    uint32_t bit = 1u << place;
-    if ((d->approvals | d->refusals) & bit) {
+    if (!cn_ballot_cast(&d->approvals, &d->refusals, (unsigned)place, b->approve, d->waiting)) {
         verify_fault(v, CN_STEP_AUTHORITY, CN_CONFLICT, where, "a second ballot of the same member");
         return;
     }
-    if (b->approve)
-        d->approvals |= bit;
-    else
-        d->refusals |= bit;
-    bool accepted = (unsigned)__builtin_popcount(d->approvals) >= threshold;
-    d->closed = (unsigned)__builtin_popcount(d->refusals) + threshold > n;
-    if (accepted && d->proposal->action == CN_CHANGE_ROLES) {
-        d->closed = true;
+    cn_outcome outcome = cn_ballot_outcome(d->approvals, d->refusals, n, threshold, d->waiting);
+    bool decided = outcome == CN_OUTCOME_ACCEPTED && d->proposal->action == CN_CHANGE_ROLES;
+    if (decided)
         appoint(v, &d->proposal->member, d->proposal->registrar);
-    }
+    d->closed = decided || outcome == CN_OUTCOME_REJECTED;
+    d->waiting = outcome == CN_OUTCOME_ACCEPTED && !decided;
 }
 
 static void check_readiness(verifier *v, const cn_readiness_payload *r, const cn_digest *signer, uint64_t index,

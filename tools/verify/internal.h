@@ -30,6 +30,7 @@ typedef struct decision {
     const cn_proposal_payload *proposal; /* in its statement */
     uint64_t epoch;
     uint32_t approvals, refusals; /* by place in the set of the epoch */
+    bool waiting;                 /* accepted, and not in force yet: ballots may be changed */
     bool closed;                  /* applied or rejected: no more ballots */
 } decision;
 

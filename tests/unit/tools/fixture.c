@@ -17,16 +17,17 @@ void fx_key(fx_signer *ret, uint8_t type)
     ret->id = cn_key_id(&ret->key.public_key);
 }
 
-static void make_genesis(fixture *fx)
+static void make_genesis(fixture *fx, unsigned validators, uint16_t ballot_threshold)
 {
-    static const char *const names[] = {"exporter", "bank", "carrier", "customs"};
+    static const char *const names[FX_MEMBERS] = {"exporter", "bank",     "carrier",   "customs",
+                                                  "insurer",  "terminal", "forwarder", "importer"};
     cn_genesis g = {.name = "fixture",
                     .origin = "fixture.example",
                     .time_ms = START_MS,
-                    .member_count = 4,
-                    .parameters = {1000, 60000, CN_MAX_BLOCK_BYTES, 3}};
-    g.member = calloc(4, sizeof *g.member);
-    for (unsigned i = 0; i < 4; i++) {
+                    .member_count = validators,
+                    .parameters = {1000, 60000, CN_MAX_BLOCK_BYTES, ballot_threshold}};
+    g.member = calloc(validators, sizeof *g.member);
+    for (unsigned i = 0; i < validators; i++) {
         cn_genesis_member *m = &g.member[i];
         cn_secret_key other;
         snprintf(m->name, sizeof m->name, "%s", names[i]);
@@ -67,16 +68,35 @@ static unsigned vote_of_row(const fixture *fx, unsigned row)
 
 void fx_open(fixture *fx)
 {
+    fx_open_of(fx, 4, 3);
+}
+
+static void open_store(fixture *fx)
+{
+    cn_err err = {0};
+    cn_store_options options = {.dir = fx->dir, .map_size = (size_t)1 << 30};
+    cr_assert_eq(cn_store_open(&options, &fx->store, &err), CN_OK, "%s", err.text);
+    cr_assert_eq(cn_ledger_open(fx->store, &fx->genesis, &fx->ledger, &err), CN_OK, "%s", err.text);
+}
+
+void fx_reopen(fixture *fx)
+{
+    cn_ledger_close(fx->ledger);
+    cn_store_close(fx->store);
+    open_store(fx);
+}
+
+void fx_open_of(fixture *fx, unsigned validators, uint16_t ballot_threshold)
+{
     cn_err err = {0};
     memset(fx, 0, sizeof *fx);
     snprintf(fx->dir, sizeof fx->dir, "/tmp/carnet-verify-XXXXXX");
     cr_assert_not_null(mkdtemp(fx->dir));
-    make_genesis(fx);
+    make_genesis(fx, validators, ballot_threshold);
     cn_store_options options = {.dir = fx->dir, .map_size = (size_t)1 << 30};
     cr_assert_eq(cn_ledger_create(&options, fx->genesis_bytes.p, fx->genesis_bytes.n, &fx->genesis, &err), CN_OK, "%s",
                  err.text);
-    cr_assert_eq(cn_store_open(&options, &fx->store, &err), CN_OK, "%s", err.text);
-    cr_assert_eq(cn_ledger_open(fx->store, &fx->genesis, &fx->ledger, &err), CN_OK, "%s", err.text);
+    open_store(fx);
 }
 
 void fx_close(fixture *fx)
@@ -202,7 +222,7 @@ static cn_stmt *next(void *ctx)
 
 static void finalize(fixture *fx, cn_ledger_block *b)
 {
-    static const unsigned signers[] = {0, 1, 3, 4};
+    static const unsigned signers[] = {0, 1, 3, 4, 5, 6, 7, 8};
     cn_certificate cert;
     cn_buf bytes;
     cn_err err = {0};

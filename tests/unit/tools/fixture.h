@@ -1,5 +1,5 @@
-/* A network of four in one process: real keys, ledger and store, certificates signed by three; dossiers by the node's
- * own code, and the means to take them apart and put them together changed. */
+/* A network of four, or of some more, in one process: real keys, ledger and store, certificates signed by a quorum;
+ * dossiers by the node's own code, and the means to take them apart and put them together changed. */
 #ifndef CARNET_TESTS_UNIT_TOOLS_FIXTURE_H
 #define CARNET_TESTS_UNIT_TOOLS_FIXTURE_H
 
@@ -13,19 +13,24 @@ typedef struct fx_signer {
     uint64_t sequence;
 } fx_signer;
 
+#define FX_MEMBERS 8u
+#define FX_VOTE_KEYS 128u
+
 typedef struct fixture {
     char dir[64];
     cn_genesis genesis;
     cn_buf genesis_bytes;
-    cn_secret_key vote[8]; /* the first four are those of genesis */
-    fx_signer member[4];   /* capture keys */
+    cn_secret_key vote[FX_VOTE_KEYS]; /* the first are those of genesis */
+    fx_signer member[FX_MEMBERS];     /* capture keys */
     cn_store *store;
     cn_ledger *ledger;
     cn_stmt *waiting[64];
     size_t waiting_count, given;
 } fixture;
 
-void fx_open(fixture *fx);
+void fx_open(fixture *fx); /* four validators; three of them decide */
+void fx_open_of(fixture *fx, unsigned validators, uint16_t ballot_threshold);
+void fx_reopen(fixture *fx); /* store and ledger, as after a restart */
 void fx_close(fixture *fx);
 void fx_key(fx_signer *ret, uint8_t type);
 /* One event about uri, of EPCIS form; number makes it unlike others. */

@@ -263,6 +263,42 @@ Test(ballots, what_is_decided_stays_so)
     authority(at, "had been decided before");
 }
 
+/* While an accepted change waits a member may say the opposite, once; below the threshold the change is called off. */
+Test(ballots, a_waiting_change_is_called_off)
+{
+    cn_digest id;
+    propose(&m.capture[3], CN_CHANGE_LEAVE, &m.capture[2].owner, false, &id);
+    for (unsigned i = 0; i < 3; i++)
+        ballot(&m.capture[i], &id, &m.capture[2].owner, true);
+    ballot(&m.capture[3], &id, &m.capture[2].owner, true);
+    ballot(&m.capture[0], &id, &m.capture[2].owner, false);
+    accepted(governance()); /* three of four approve still */
+    ballot(&m.capture[0], &id, &m.capture[2].owner, true);
+    ballot(&m.capture[0], &id, &m.capture[2].owner, false);
+    accepted(governance());
+    uint64_t twice = ballot(&m.capture[0], &id, &m.capture[2].owner, false);
+    authority(twice, "a second ballot of the same member");
+    end();
+    begin();
+    propose(&m.capture[3], CN_CHANGE_LEAVE, &m.capture[2].owner, false, &id);
+    for (unsigned i = 0; i < 3; i++)
+        ballot(&m.capture[i], &id, &m.capture[2].owner, true);
+    ballot(&m.capture[1], &id, &m.capture[2].owner, false);
+    accepted(governance());
+    uint64_t late = ballot(&m.capture[1], &id, &m.capture[2].owner, true);
+    authority(late, "had been decided before");
+}
+
+/* Not before it is accepted: an open proposal hears each member once. */
+Test(ballots, nobody_changes_a_ballot_on_an_open_proposal)
+{
+    cn_digest id;
+    propose(&m.capture[3], CN_CHANGE_LEAVE, &m.capture[2].owner, false, &id);
+    ballot(&m.capture[0], &id, &m.capture[2].owner, true);
+    uint64_t at = ballot(&m.capture[0], &id, &m.capture[2].owner, false);
+    authority(at, "a second ballot of the same member");
+}
+
 Test(ballots, a_ballot_names_its_proposal_and_member)
 {
     cn_digest id, none = {{9}};
