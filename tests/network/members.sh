@@ -28,8 +28,17 @@ wait_for 60 test -s "$work/history" || fail "no statement became final in 60 s"
 
 "$carnet" testnet add --dir "$net" >"$work/add.out" || fail "testnet add: $(cat "$work/add.out")"
 votes "$api5" && fail "the new node votes before it was admitted"
-proposal=$("$carnet" propose join --api "$(api exporter)" --key "$(keys member-5)/capture.key" --keys "$(keys member-5)") ||
-    fail "propose join"
+join() {
+    "$carnet" propose join --api "$(api exporter)" --key "$(keys member-5)/capture.key" --keys "$(keys member-5)"
+}
+proposal=$(join) || fail "propose join"
+ballots "$proposal" exporter bank carrier
+"$carnet" ballot --api "$(api exporter)" --key "$(keys carrier)/capture.key" --proposal "$proposal" --refuse >/dev/null ||
+    fail "the carrier cannot change its ballot while the change waits"
+"$carnet" ready --api "$api5" --key "$(keys member-5)/capture.key" --keys "$(keys member-5)" --proposal "$proposal" \
+    >/dev/null 2>&1 && fail "readiness for a change that was called off"
+pass "a change that waited for its member was called off"
+proposal=$(join) || fail "propose join again"
 ballots "$proposal" exporter bank carrier
 sleep 1
 epoch_is "$(api bank)" 1 || fail "the set changed before the joiner signed readiness"
@@ -84,7 +93,7 @@ expect_same_headers
 
 member=$("$carnet" member list --api "$(api customs)" --json | perl -MJSON::PP -0777 -ne \
     'print map { $_->{id} } grep { $_->{name} eq "bank" } @{decode_json($_)}')
-for about in "urn:carnet:member:$member" "urn:carnet:test:load:0:0"; do
+for about in "urn:carnet:governance" "urn:carnet:member:$member" "urn:carnet:test:load:0:0"; do
     "$carnet" audit --api "$(api customs)" --subject "$about" --out "$work/audit.zip" >/dev/null || fail "audit of $about"
     "$carnet" verify --genesis "$digest" "$work/audit.zip" >"$work/verify.out" || fail "verify: $(cat "$work/verify.out")"
     rm "$work/audit.zip"
