@@ -66,6 +66,8 @@ typedef struct cn_consensus_config {
     const cn_sign_row *row;
     size_t block_count; /* bodies that are durable but not final, any order */
     const cn_block *block;
+    size_t certificate_count; /* notarizations of blocks that this node has signed finalize for */
+    const cn_certificate *certificate;
 } cn_consensus_config;
 
 /* One epoch. When a closing block is final (CN_ACT_FINAL, or CN_EV_SYNCED), this core does nothing more: the host makes
@@ -105,7 +107,8 @@ typedef struct cn_event {
 
 /* ---- actions, to be executed in order ---- */
 typedef enum cn_action_kind {
-    CN_ACT_PERSIST,  /* make rows (and the body of block, when store_body) durable, then answer PERSISTED(token) */
+    CN_ACT_PERSIST,  /* make rows (and the body of block, when store_body; and the notarization in bytes, when n > 0)
+                      * durable, then answer PERSISTED(token) */
     CN_ACT_SEND,     /* bytes to validator `to`, or to all when to == CN_TO_ALL */
     CN_ACT_BUILD,    /* build a block on `parent` for `view`; want_statements says which kind (R8). On a parent with a
                       * ready set change it is a closing block (R11) */

@@ -86,6 +86,8 @@ struct cn_consensus {
     size_t entry_count;
     uint64_t final_view;
     cn_certificate *final_cert, *opening;
+    cn_certificate *kept; /* notarizations of an earlier life, until the first step */
+    size_t kept_count;
 
     want want[MAX_WANTS];
     size_t want_count;

@@ -71,6 +71,20 @@ static void release(cn_consensus *c, uint8_t kind, uint64_t view, const cn_diges
     cn_add_vote(c, &vote, c->cfg.self);
 }
 
+/* Who has signed finalize must not nullify, so its view ends by the notarization alone. Should all who hold it crash
+ * while a validator whose vote it needs is gone for good, nobody could form it again: it is as durable as the row. */
+static void attach_notarization(cn_action *a, const slot *s)
+{
+    cn_buf bytes;
+    if (!cn_certified(s, CN_NOTARIZE) || CN_MUTATION("notarization-not-durable"))
+        return;
+    cn_buf_init(&bytes, CN_CERTIFICATE_MAX);
+    cn_certificate_encode(s->cert[CN_NOTARIZE - 1], &bytes);
+    CN_ASSERT(!bytes.fault);
+    a->bytes = bytes.p;
+    a->n = bytes.n;
+}
+
 bool cn_request_signature(cn_consensus *c, uint8_t kind, uint64_t view, const cn_digest *block, bool store_body)
 {
     if (!cn_may_sign(c, kind, view, block))
@@ -96,6 +110,8 @@ bool cn_request_signature(cn_consensus *c, uint8_t kind, uint64_t view, const cn
     a->has_row = true;
     a->row = s->row;
     a->token = c->token;
+    if (kind == CN_FINALIZE)
+        attach_notarization(a, s);
     entry *e = store_body ? cn_entry_find(c, block) : NULL;
     if (e && !e->durable) {
         a->store_body = true;

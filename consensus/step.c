@@ -414,6 +414,17 @@ static void settle(cn_consensus *c)
     }
 }
 
+/* As if a peer had sent them: verified, and said once to all. */
+static void take_kept(cn_consensus *c)
+{
+    for (size_t i = 0; i < c->kept_count; i++)
+        if (c->kept[i].view > c->final_view)
+            cn_add_certificate(c, &c->kept[i], false);
+    free(c->kept);
+    c->kept = NULL;
+    c->kept_count = 0;
+}
+
 void cn_consensus_set_wall(cn_consensus *c, int64_t ahead_ms)
 {
     c->wall_ahead_ms = ahead_ms;
@@ -426,6 +437,7 @@ void cn_consensus_step(cn_consensus *c, uint64_t now_ms, const cn_event *event, 
     if (now_ms > c->now)
         c->now = now_ms;
     if (!c->stopped && !c->closed) {
+        take_kept(c);
         dispatch(c, event);
         if (!c->closed)
             settle(c);
@@ -442,6 +454,7 @@ cn_consensus *cn_consensus_new(const cn_consensus_config *config, uint64_t now_m
     c->cfg = *config;
     c->cfg.row = NULL;
     c->cfg.block = NULL;
+    c->cfg.certificate = NULL;
     c->quorum = cn_quorum(config->n);
     c->now = c->entered_ms = c->resent_ms = now_ms;
     c->pending_since_ms = UINT64_MAX;
@@ -468,6 +481,9 @@ cn_consensus *cn_consensus_new(const cn_consensus_config *config, uint64_t now_m
     keep_certificate(&c->opening, config->opening);
     if (!CN_MUTATION("votes-not-durable"))
         cn_restore_rows(c, config->row, config->row_count);
+    c->kept = cn_alloc(config->certificate_count * sizeof *c->kept);
+    for (; c->kept_count < config->certificate_count; c->kept_count++)
+        c->kept[c->kept_count] = config->certificate[c->kept_count];
     for (size_t i = 0; i < config->block_count; i++) {
         entry *b = cn_entry_add(c, &config->block[i], 0);
         if (b)
@@ -497,5 +513,6 @@ void cn_consensus_free(cn_consensus *c)
     free(c->dropped);
     free(c->final_cert);
     free(c->opening);
+    free(c->kept);
     free(c);
 }

@@ -30,13 +30,19 @@
 #define CN_SAFETY_REWRITE_BYTES (64u * 1024u * 1024u)
 #endif
 
-enum { REC_ROW = 1, REC_BODY = 2, REC_FLOOR = 3, REC_DROP = 4 };
+enum { REC_ROW = 1, REC_BODY = 2, REC_FLOOR = 3, REC_DROP = 4, REC_CERTIFICATE = 5 };
 
 typedef struct body_ref {
     cn_digest block;
     off_t at; /* of the body in the file, once flushed */
     size_t n;
 } body_ref;
+
+typedef struct certificate {
+    uint64_t epoch, view;
+    size_t n;
+    uint8_t bytes[CN_SAFETY_CERTIFICATE_MAX];
+} certificate;
 
 struct cn_safety {
     int fd;
@@ -52,12 +58,16 @@ struct cn_safety {
     size_t row_count, row_cap;
     body_ref *body;
     size_t body_count, body_cap;
+    certificate **cert; /* owned, one a view above the floor */
+    size_t cert_count, cert_cap;
     off_t rewrite_at; /* the length from which the next sync rewrites */
     /* what open found, unchanged until close */
     cn_safety_row *opened_row;
     size_t opened_row_count;
     cn_safety_body *opened_body;
     size_t opened_body_count;
+    cn_safety_certificate *opened_cert;
+    size_t opened_cert_count;
 };
 
 static cn_status io_error(cn_err *err, const char *path, const char *what)
@@ -139,13 +149,20 @@ static bool above_floor(const cn_safety *s, uint64_t epoch, uint64_t view)
     return epoch > s->floor_epoch || (epoch == s->floor_epoch && view > s->floor_view);
 }
 
-static void drop_rows_below(cn_safety *s)
+static void drop_below(cn_safety *s)
 {
     size_t kept = 0;
     for (size_t i = 0; i < s->row_count; i++)
         if (above_floor(s, s->row[i].epoch, s->row[i].view))
             s->row[kept++] = s->row[i];
     s->row_count = kept;
+    kept = 0;
+    for (size_t i = 0; i < s->cert_count; i++)
+        if (above_floor(s, s->cert[i]->epoch, s->cert[i]->view))
+            s->cert[kept++] = s->cert[i];
+        else
+            free(s->cert[i]);
+    s->cert_count = kept;
 }
 
 static cn_status remember_row(cn_safety *s, const cn_safety_row *row, cn_err *err)
@@ -164,6 +181,31 @@ static cn_status remember_row(cn_safety *s, const cn_safety_row *row, cn_err *er
         s->row_cap = cap;
     }
     s->row[s->row_count++] = *row;
+    return CN_OK;
+}
+
+static cn_status remember_certificate(cn_safety *s, uint64_t epoch, uint64_t view, cn_span bytes, cn_err *err)
+{
+    size_t at = 0;
+    while (at < s->cert_count && (s->cert[at]->epoch != epoch || s->cert[at]->view != view))
+        at++;
+    if (at == s->cert_cap) {
+        size_t cap = s->cert_cap ? 2 * s->cert_cap : 16;
+        certificate **grown = realloc(s->cert, cap * sizeof *grown);
+        if (!grown)
+            return cn_fail(err, CN_NO_MEMORY, "safety", "out of memory");
+        s->cert = grown;
+        s->cert_cap = cap;
+    }
+    if (at == s->cert_count) {
+        if (!(s->cert[at] = malloc(sizeof **s->cert)))
+            return cn_fail(err, CN_NO_MEMORY, "safety", "out of memory");
+        s->cert_count++;
+    }
+    s->cert[at]->epoch = epoch;
+    s->cert[at]->view = view;
+    s->cert[at]->n = bytes.n;
+    memcpy(s->cert[at]->bytes, bytes.p, bytes.n);
     return CN_OK;
 }
 
@@ -218,9 +260,12 @@ static cn_status apply_record(cn_safety *s, uint8_t kind, const uint8_t *p, size
         if (cn_reader_done(&r) && rises) {
             s->floor_epoch = epoch;
             s->floor_view = view;
-            drop_rows_below(s);
+            drop_below(s);
             return CN_OK;
         }
+    } else if (kind == REC_CERTIFICATE && n > 16 && n <= 16 + CN_SAFETY_CERTIFICATE_MAX) {
+        uint64_t epoch = cn_read_u64(&r), view = cn_read_u64(&r);
+        return above_floor(s, epoch, view) ? remember_certificate(s, epoch, view, CN_SPAN(r.p, r.n), err) : CN_OK;
     } else if (kind == REC_BODY && n > CN_DIGEST_LEN) {
         cn_digest block = cn_read_digest(&r);
         return remember_body(s, &block, at + CN_DIGEST_LEN, n - CN_DIGEST_LEN, err);
@@ -303,11 +348,20 @@ static cn_status keep_opened(cn_safety *s, const uint8_t *file, cn_err *err)
 {
     s->opened_row = calloc(s->row_count + 1, sizeof *s->opened_row);
     s->opened_body = calloc(s->body_count + 1, sizeof *s->opened_body);
-    if (!s->opened_row || !s->opened_body)
+    s->opened_cert = calloc(s->cert_count + 1, sizeof *s->opened_cert);
+    if (!s->opened_row || !s->opened_body || !s->opened_cert)
         return cn_fail(err, CN_NO_MEMORY, s->path, "out of memory");
     if (s->row_count)
         memcpy(s->opened_row, s->row, s->row_count * sizeof *s->row);
     s->opened_row_count = s->row_count;
+    for (size_t i = 0; i < s->cert_count; i++) {
+        const certificate *c = s->cert[i];
+        uint8_t *copy = malloc(c->n);
+        if (!copy)
+            return cn_fail(err, CN_NO_MEMORY, s->path, "out of memory");
+        memcpy(copy, c->bytes, c->n);
+        s->opened_cert[s->opened_cert_count++] = (cn_safety_certificate){c->epoch, c->view, CN_SPAN(copy, c->n)};
+    }
     for (size_t i = 0; i < s->body_count; i++) {
         uint8_t *copy = malloc(s->body[i].n);
         if (!copy)
@@ -416,6 +470,12 @@ void cn_safety_close(cn_safety *s)
         close(s->fd);
     for (size_t i = 0; i < s->opened_body_count; i++)
         free((void *)(uintptr_t)s->opened_body[i].bytes.p);
+    for (size_t i = 0; i < s->opened_cert_count; i++)
+        free((void *)(uintptr_t)s->opened_cert[i].bytes.p);
+    for (size_t i = 0; i < s->cert_count; i++)
+        free(s->cert[i]);
+    free(s->opened_cert);
+    free(s->cert);
     free(s->opened_body);
     free(s->opened_row);
     free(s->body);
@@ -444,6 +504,12 @@ size_t cn_safety_bodies(const cn_safety *s, const cn_safety_body **ret)
 {
     *ret = s->opened_body;
     return s->opened_body_count;
+}
+
+size_t cn_safety_certificates(const cn_safety *s, const cn_safety_certificate **ret)
+{
+    *ret = s->opened_cert;
+    return s->opened_cert_count;
 }
 
 /* ---- appending ---- */
@@ -503,6 +569,22 @@ cn_status cn_safety_put_row(cn_safety *s, const cn_safety_row *row, cn_err *err)
     return st == CN_OK ? remember_row(s, row, err) : st;
 }
 
+cn_status cn_safety_put_certificate(cn_safety *s, uint64_t epoch, uint64_t view, cn_span bytes, cn_err *err)
+{
+    uint8_t head[16];
+    cn_status st = check_usable(s, err);
+    if (st == CN_OK && (bytes.n == 0 || bytes.n > CN_SAFETY_CERTIFICATE_MAX))
+        st = cn_fail(err, CN_TOO_LARGE, s->path, "a certificate of %zu bytes", bytes.n);
+    if (st == CN_OK && !above_floor(s, epoch, view))
+        st = cn_fail(err, CN_CONFLICT, s->path, "view %llu lies at or below the floor", (unsigned long long)view);
+    if (st != CN_OK)
+        return st;
+    cn_store_u64(cn_store_u64(head, epoch), view);
+    cn_span parts[] = {CN_SPAN(head, sizeof head), bytes};
+    st = append(s, REC_CERTIFICATE, parts, 2, err);
+    return st == CN_OK ? remember_certificate(s, epoch, view, bytes, err) : st;
+}
+
 cn_status cn_safety_put_body(cn_safety *s, const cn_digest *block, const cn_span *parts, size_t count, cn_err *err)
 {
     cn_span all[4];
@@ -537,7 +619,7 @@ cn_status cn_safety_raise_floor(cn_safety *s, uint64_t epoch, uint64_t view, cn_
     if (st == CN_OK) {
         s->floor_epoch = epoch;
         s->floor_view = view;
-        drop_rows_below(s);
+        drop_below(s);
     }
     return st;
 }
@@ -581,6 +663,11 @@ static bool live_records(cn_safety *s, cn_buf *out, off_t *body_at)
     for (size_t i = 0; i < s->row_count; i++) {
         part = CN_SPAN(bytes, row_bytes(&s->row[i], bytes));
         append_to(s, out, REC_ROW, &part, 1);
+    }
+    for (size_t i = 0; i < s->cert_count; i++) {
+        cn_store_u64(cn_store_u64(bytes, s->cert[i]->epoch), s->cert[i]->view);
+        cn_span parts[] = {CN_SPAN(bytes, 16), CN_SPAN(s->cert[i]->bytes, s->cert[i]->n)};
+        append_to(s, out, REC_CERTIFICATE, parts, 2);
     }
     for (size_t i = 0; i < s->body_count; i++) {
         uint8_t *copy = malloc(s->body[i].n);

@@ -21,6 +21,13 @@ typedef struct cn_safety_row {
     cn_digest block; /* of notarized, or of finalized when nothing was notarized by this node */
 } cn_safety_row;
 
+/* The notarization of a block that this node has signed finalize for (docs/consensus.md), opaque here. */
+typedef struct cn_safety_certificate {
+    uint64_t epoch, view;
+    cn_span bytes;
+} cn_safety_certificate;
+#define CN_SAFETY_CERTIFICATE_MAX 4096u
+
 typedef struct cn_safety_body { /* a stored block that is not final: header and statements, opaque here */
     cn_digest block;
     cn_span bytes;
@@ -32,13 +39,16 @@ void cn_safety_close(cn_safety *s);
 
 uint64_t cn_safety_floor_epoch(const cn_safety *s);
 uint64_t cn_safety_floor_view(const cn_safety *s);
-/* Rows above the floor and bodies not yet dropped, as they were on disk at open. Valid until close. */
+/* Rows and certificates above the floor and bodies not yet dropped, as they were on disk at open. Valid until close. */
 size_t cn_safety_rows(const cn_safety *s, const cn_safety_row **ret);
 size_t cn_safety_bodies(const cn_safety *s, const cn_safety_body **ret);
+size_t cn_safety_certificates(const cn_safety *s, const cn_safety_certificate **ret);
 
 /* Appends; nothing is durable before cn_safety_sync returns CN_OK. A failed append or sync poisons the journal: every
  * later call fails and the node must stop voting. */
 cn_status cn_safety_put_row(cn_safety *s, const cn_safety_row *row, cn_err *err);
+/* One a view; a later one replaces it. Dropped with the rows when the floor passes its view. */
+cn_status cn_safety_put_certificate(cn_safety *s, uint64_t epoch, uint64_t view, cn_span bytes, cn_err *err);
 cn_status cn_safety_put_body(cn_safety *s, const cn_digest *block, const cn_span *parts, size_t count, cn_err *err);
 /* Raises the floor (never lowers: CN_CONFLICT) and lets rows at or below it, and the named bodies, be dropped when the
  * journal is next rewritten (atomically, by rename, with file and directory synced). */

@@ -150,6 +150,8 @@ typedef struct past { /* what the ledger and the journal say about the epoch */
     size_t row_count;
     cn_block *block;
     size_t block_count;
+    cn_certificate *notarization;
+    size_t notarization_count;
 } past;
 
 static cn_status read_certificates(cn_node *node, past *p, cn_err *err)
@@ -169,6 +171,24 @@ static cn_status read_certificates(cn_node *node, past *p, cn_err *err)
         st = read_certificate(node, closing, &p->opening, err);
     p->has_opening = st == CN_OK;
     return st;
+}
+
+static cn_status read_notarizations(cn_node *node, past *p, cn_err *err)
+{
+    const cn_safety_certificate *kept = NULL;
+    size_t count = node->safety ? cn_safety_certificates(node->safety, &kept) : 0;
+    p->notarization = calloc(count + 1, sizeof *p->notarization);
+    CN_ASSERT(p->notarization);
+    for (size_t i = 0; i < count; i++) {
+        cn_reader r = cn_reader_of(kept[i].bytes.p, kept[i].bytes.n);
+        cn_certificate *c = &p->notarization[p->notarization_count];
+        if (cn_certificate_read(&r, c, err) != CN_OK || !cn_reader_done(&r))
+            return cn_fail(err, CN_CORRUPT, "safety",
+                           "the notarization of view %llu in the safety table cannot be read",
+                           (unsigned long long)kept[i].view);
+        p->notarization_count += c->epoch == node->voters.epoch;
+    }
+    return CN_OK;
 }
 
 static cn_status read_journal(cn_node *node, bool with_bodies, past *p, cn_err *err)
@@ -232,7 +252,9 @@ static void make_core(cn_node *node, const past *p)
                                .row_count = p->row_count,
                                .row = p->row,
                                .block_count = p->block_count,
-                               .block = p->block};
+                               .block = p->block,
+                               .certificate_count = p->notarization_count,
+                               .certificate = p->notarization};
     cfg.final_block = (cn_block){.digest = *cn_ledger_block_digest(tip), .header = *cn_ledger_block_header(tip)};
     cn_ledger_block_checkpoint(tip, &cfg.checkpoint_time_ms, &cfg.checkpoint_log_size);
     cn_consensus_free(node->core);
@@ -251,9 +273,12 @@ static cn_status open_epoch(cn_node *node, bool with_bodies, cn_err *err)
     if (st == CN_OK)
         st = read_journal(node, with_bodies, p, err);
     if (st == CN_OK)
+        st = read_notarizations(node, p, err);
+    if (st == CN_OK)
         make_core(node, p);
     free(p->row);
     free(p->block);
+    free(p->notarization);
     free(p);
     return st;
 }

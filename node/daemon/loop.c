@@ -145,6 +145,9 @@ static void send_to(cn_node *node, const cn_action *a)
 /* Appends to the journal; the sync comes once for the whole list. */
 static bool persist(cn_node *node, const cn_action *a, cn_err *err)
 {
+    if (a->n &&
+        cn_safety_put_certificate(node->safety, a->row.epoch, a->row.view, CN_SPAN(a->bytes, a->n), err) != CN_OK)
+        return false;
     if (a->has_row) {
         cn_safety_row row = {.epoch = a->row.epoch,
                              .view = a->row.view,

@@ -121,6 +121,8 @@ static void start(world *w, unsigned i)
                                .floor_view = h->floor,
                                .row_count = h->row_n,
                                .row = h->row,
+                               .certificate_count = h->notarization_n,
+                               .certificate = h->notarization,
                                .block = bodies};
     for (size_t k = 0; k < h->body_n; k++)
         if (w->block[h->body[k]].header.height > h->height)
@@ -163,6 +165,7 @@ void world_free(world *w)
         cn_consensus_free(w->host[i].core);
         free(w->host[i].journal);
         free(w->host[i].row);
+        free(w->host[i].notarization);
     }
     while (w->mail_n)
         world_drop(w, w->mail_n - 1);
@@ -252,7 +255,12 @@ static void persist(world *w, unsigned i, const cn_action *a)
     host *h = &w->host[i];
     h->journal = realloc(h->journal, (h->journal_n + 1) * sizeof *h->journal);
     FUZZ_REQUIRE(h->journal != NULL);
+    cn_reader r = cn_reader_of(a->bytes, a->n);
+    cn_certificate notarization = {0};
+    FUZZ_REQUIRE(!a->n || (cn_certificate_read(&r, &notarization, NULL) == CN_OK && cn_reader_done(&r)));
     h->journal[h->journal_n++] = (written){.token = a->token,
+                                           .has_notarization = a->n > 0,
+                                           .notarization = notarization,
                                            .has_row = a->has_row,
                                            .row = a->row,
                                            .body = a->store_body && a->block ? add_block(w, a->block) : -1};
@@ -270,6 +278,13 @@ static void put_row(host *h, const cn_sign_row *row)
     h->row[k] = *row;
 }
 
+static void put_notarization(host *h, const cn_certificate *c)
+{
+    h->notarization = realloc(h->notarization, (h->notarization_n + 1) * sizeof *h->notarization);
+    FUZZ_REQUIRE(h->notarization != NULL);
+    h->notarization[h->notarization_n++] = *c;
+}
+
 void world_sync_disk(world *w, unsigned i)
 {
     host *h = &w->host[i];
@@ -278,6 +293,8 @@ void world_sync_disk(world *w, unsigned i)
         const written *d = &h->journal[k];
         if (d->has_row)
             put_row(h, &d->row);
+        if (d->has_notarization)
+            put_notarization(h, &d->notarization);
         if (d->body >= 0 && h->body_n < MAX_BLOCKS)
             h->body[h->body_n++] = d->body;
         token = d->token;

@@ -26,8 +26,9 @@ typedef struct mail {
 
 typedef struct written { /* not synced yet */
     uint64_t token;
-    bool has_row;
+    bool has_row, has_notarization;
     cn_sign_row row;
+    cn_certificate notarization;
     int body; /* in world.block, or -1 */
 } written;
 
@@ -37,6 +38,8 @@ typedef struct host {
     size_t journal_n;
     cn_sign_row *row; /* durable */
     size_t row_n;
+    cn_certificate *notarization; /* durable */
+    size_t notarization_n;
     int body[MAX_BLOCKS]; /* durable */
     size_t body_n;
     int chain[MAX_BLOCKS]; /* final, by height; durable */

@@ -108,9 +108,18 @@ static void use(const char *path, cn_safety *s)
     for (size_t i = 0; i < rows; i++)
         known = known || (row[i].epoch == UINT64_MAX && row[i].view == UINT64_MAX);
     FUZZ_REQUIRE((cn_safety_put_row(s, &fresh, NULL) == CN_OK) == above); /* nothing at the floor is signed (R5) */
+    const cn_safety_certificate *cert;
+    size_t certs = cn_safety_certificates(s, &cert);
+    bool held = false;
+    for (size_t i = 0; i < certs; i++) {
+        FUZZ_REQUIRE(cert[i].bytes.n > 0 && cert[i].bytes.n <= CN_SAFETY_CERTIFICATE_MAX);
+        held = held || (cert[i].epoch == UINT64_MAX && cert[i].view == UINT64_MAX);
+    }
+    FUZZ_REQUIRE((cn_safety_put_certificate(s, UINT64_MAX, UINT64_MAX, CN_SPAN("c", 1), NULL) == CN_OK) == above);
     FUZZ_REQUIRE(cn_safety_sync(s, NULL) == CN_OK);
     cn_safety_close(s);
     FUZZ_REQUIRE(cn_safety_open(path, vote_key, &again, NULL) == CN_OK);
+    FUZZ_REQUIRE(cn_safety_certificates(again, &cert) == certs + (above && !held));
     FUZZ_REQUIRE(cn_safety_rows(again, &again_row) == rows + (above && !known));
     cn_safety_close(again);
 }

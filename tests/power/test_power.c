@@ -203,6 +203,18 @@ static bool body_is_there(const cn_safety *s, const cn_digest *block)
     return false;
 }
 
+/* Who has signed finalize can show why (docs/consensus.md). */
+static bool notarization_is_there(const cn_safety *s, const note *n)
+{
+    const cn_safety_certificate *cert;
+    size_t count = cn_safety_certificates(s, &cert);
+    for (size_t i = 0; i < count; i++)
+        if (cert[i].view == n->number && cert[i].bytes.n == CN_DIGEST_LEN &&
+            memcmp(cert[i].bytes.p, n->block.b, CN_DIGEST_LEN) == 0)
+            return true;
+    return false;
+}
+
 static void no_signature(void *ctx, const cn_digest *digest, cn_signature *ret)
 {
     (void)ctx;
@@ -250,6 +262,8 @@ static bool check_votes(run *r, const cn_safety *s)
             ok = failed(r, "a vote that conflicts with one that left would be signed", NULL);
         else if (n->number > floor && !row_is_there(row, rows, n))
             ok = failed(r, "a vote left and is not in the table", NULL);
+        else if (n->kind == NOTE_FINALIZED && n->number > floor && !notarization_is_there(s, n))
+            ok = failed(r, "a finalize vote left and the notarization is lost", NULL);
         else if (n->kind == NOTE_NOTARIZED && !r->left.v[i].dropped && !body_is_there(s, &n->block))
             ok = failed(r, "the body of a block that was voted for is lost", NULL);
     }

@@ -82,6 +82,8 @@ static void vote_for(life *l, const cn_digest *block)
         row.nullified = true;
         vote(l, NOTE_NULLIFIED, &row);
     } else {
+        cn_span notarization = CN_SPAN(block->b, CN_DIGEST_LEN); /* any bytes that the check can tell */
+        must(cn_safety_put_certificate(l->journal, 1, row.view, notarization, NULL) == CN_OK, "notarization");
         row.finalized = true;
         vote(l, NOTE_FINALIZED, &row);
     }

@@ -153,6 +153,10 @@ static void persist(sim *s, unsigned i, const cn_action *a)
     d->token = a->token;
     d->has_row = a->has_row;
     d->row = a->row;
+    cn_reader r = cn_reader_of(a->bytes, a->n);
+    d->has_cert = a->n && cn_certificate_read(&r, &d->cert, NULL) == CN_OK;
+    if (a->n && (!d->has_cert || !cn_reader_done(&r) || d->cert.kind != CN_NOTARIZE))
+        oracle_fail(s->oracle, "node %u keeps something else than a notarization", i);
     if (a->store_body) {
         d->has_body = true;
         d->body = copy_block(a->block);
@@ -175,6 +179,10 @@ static void store_row(node *nd, const disk_row *d)
             nd->rows++;
         }
         nd->row[k] = d->row;
+    }
+    if (d->has_cert) {
+        nd->notarization = realloc(nd->notarization, (nd->notarizations + 1) * sizeof *nd->notarization);
+        nd->notarization[nd->notarizations++] = d->cert;
     }
     if (d->has_body) {
         nd->body = realloc(nd->body, (nd->bodies + 1) * sizeof *nd->body);
@@ -284,6 +292,12 @@ static void raise_floor(node *nd, uint64_t view)
         if (nd->row[k].epoch > nd->floor_epoch || (nd->row[k].epoch == nd->floor_epoch && nd->row[k].view > view))
             nd->row[kept++] = nd->row[k];
     nd->rows = kept;
+    kept = 0;
+    for (size_t k = 0; k < nd->notarizations; k++)
+        if (nd->notarization[k].epoch > nd->floor_epoch ||
+            (nd->notarization[k].epoch == nd->floor_epoch && nd->notarization[k].view > view))
+            nd->notarization[kept++] = nd->notarization[k];
+    nd->notarizations = kept;
     for (size_t k = 0; k < nd->bodies; k++)
         if (nd->body[k].header.height > nd->height)
             nd->body[kept_bodies++] = nd->body[k];

@@ -60,9 +60,11 @@ static void open_core(sim *s, unsigned i)
                                .row_count = nd->rows,
                                .row = nd->row,
                                .block_count = nd->bodies,
-                               .block = nd->body};
+                               .block = nd->body,
+                               .certificate_count = nd->notarizations,
+                               .certificate = nd->notarization};
     cfg.may_vote =
-        nd->self != OBSERVER && nd->floor_epoch <= nd->epoch && !(nd->lost_journal && nd->lost_key == nd->key);
+        nd->self != OBSERVER && nd->floor_epoch <= nd->epoch && !(nd->lost_journal && nd->key <= nd->lost_key);
     newest_checkpoint(nd, &cfg.checkpoint_time_ms, &cfg.checkpoint_log_size);
     record_begin(s, i, &cfg);
     nd->core = cn_consensus_new(&cfg, node_clock(s, i));
@@ -152,14 +154,14 @@ void rot_ledger(sim *s, unsigned i)
     tell(s, i, "finds its ledger damaged above height %llu", (unsigned long long)good);
 }
 
-/* The safety table is damaged: whatever it said is gone, and its key never signs again. A rotation to a new key by
- * ballot is the way back. */
+/* The safety table is damaged: whatever it said is gone, also of older keys, and none of them ever signs again (those
+ * of a member ascend with its rotations). A rotation to a new key by ballot is the way back. */
 void rot_journal(sim *s, unsigned i)
 {
     node *nd = &s->node[i];
     nd->lost_journal = true;
     nd->lost_key = nd->key;
-    nd->rows = 0;
+    nd->rows = nd->notarizations = 0;
     for (size_t k = 0; k < nd->bodies; k++)
         free_block(&nd->body[k]);
     nd->bodies = 0;

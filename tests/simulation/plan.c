@@ -59,14 +59,6 @@ static void plan_partition(plan *p, rng *r)
     }
 }
 
-static bool loses_journal(const plan *p)
-{
-    for (size_t i = 0; i < p->n; i++)
-        if (p->item[i].kind == E_ROT_JOURNAL)
-            return true;
-    return false;
-}
-
 static plan_item crash_of(rng *r, unsigned who, uint64_t at)
 {
     return (plan_item){.kind = E_CRASH, .at = at, .node = who, .value = 20 + rng_below(r, 1500)};
@@ -94,10 +86,7 @@ void plan_from_seed(uint64_t seed, unsigned validators, plan *p)
         add(p,
             (plan_item){
                 .kind = E_SUBMIT, .at = rng_below(r, p->length), .node = (unsigned)rng_below(r, p->hosts), .value = k});
-    /* No other crashes where a safety table is lost: certificates are not durable, so a view that one node has
-     * finalized and others have nullified may need every notarize vote that was cast (docs/consensus.md). */
-    if (!loses_journal(p))
-        plan_crashes(p, r);
+    plan_crashes(p, r);
     if (rng_chance(r, 20))
         add(p, (plan_item){.kind = E_ROT_LEDGER,
                            .at = rng_below(r, p->length),

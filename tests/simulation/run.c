@@ -260,6 +260,7 @@ static void free_node(sim *s, unsigned i)
     free(nd->chain);
     free(nd->body);
     free(nd->row);
+    free(nd->notarization);
     free(nd->unsynced);
 }
 

@@ -109,6 +109,8 @@ typedef struct node {
     /* durable */
     cn_sign_row *row;
     size_t rows;
+    cn_certificate *notarization;
+    size_t notarizations;
     cn_block *body;
     size_t bodies;
     model_block *chain;

@@ -116,6 +116,58 @@ Test(safety, keeps_rows_bodies_and_floor)
     fx_remove(p.dir);
 }
 
+static cn_status put_certificate(cn_safety *s, uint64_t epoch, uint64_t view, const char *text)
+{
+    return cn_safety_put_certificate(s, epoch, view, CN_SPAN(text, strlen(text)), NULL);
+}
+
+static bool certificate_is(const cn_safety_certificate *c, uint64_t epoch, uint64_t view, const char *text)
+{
+    return c->epoch == epoch && c->view == view && c->bytes.n == strlen(text) &&
+           memcmp(c->bytes.p, text, c->bytes.n) == 0;
+}
+
+Test(safety, keeps_one_notarization_a_view_above_the_floor)
+{
+    place p;
+    const cn_safety_certificate *cert;
+    char large[CN_SAFETY_CERTIFICATE_MAX + 2];
+    begin(&p);
+    cn_safety *s = reopen(&p);
+    memset(large, 'x', sizeof large);
+    large[sizeof large - 1] = 0;
+    cr_assert_eq(put_certificate(s, 1, 5, large), CN_TOO_LARGE);
+    cr_assert_eq(put_certificate(s, 1, 5, ""), CN_TOO_LARGE);
+    large[CN_SAFETY_CERTIFICATE_MAX] = 0;
+    cr_assert_eq(put_certificate(s, 1, 4, "four"), CN_OK);
+    cr_assert_eq(put_certificate(s, 1, 5, "five"), CN_OK);
+    cr_assert_eq(put_certificate(s, 1, 5, large), CN_OK);
+    cr_assert_eq(put_certificate(s, 2, 1, "of epoch two"), CN_OK);
+    cr_assert_eq(cn_safety_certificates(s, &cert), 0, "as it was at open");
+    sync_it(s);
+    cr_assert_eq(put_certificate(s, 2, 2, "never synced"), CN_OK);
+    cn_safety_close(s);
+    s = reopen(&p);
+    cr_assert_eq(cn_safety_certificates(s, &cert), 3);
+    cr_assert(certificate_is(&cert[0], 1, 4, "four") && certificate_is(&cert[1], 1, 5, large) &&
+              certificate_is(&cert[2], 2, 1, "of epoch two"));
+    cr_assert_eq(cn_safety_raise_floor(s, 1, 4, NULL), CN_OK);
+    cr_assert_eq(put_certificate(s, 1, 4, "at the floor"), CN_CONFLICT);
+    sync_it(s);
+    cr_assert(certificate_is(&cert[0], 1, 4, "four"), "valid until close");
+    cn_safety_close(s);
+    s = reopen(&p);
+    cr_assert_eq(cn_safety_certificates(s, &cert), 2);
+    cr_assert(certificate_is(&cert[0], 1, 5, large) && certificate_is(&cert[1], 2, 1, "of epoch two"));
+    cr_assert_eq(cn_safety_raise_floor(s, 2, 0, NULL), CN_OK);
+    sync_it(s);
+    cn_safety_close(s);
+    s = reopen(&p);
+    cr_assert_eq(cn_safety_certificates(s, &cert), 1);
+    cn_safety_close(s);
+    fx_remove(p.dir);
+}
+
 /* ---- power loss ---- */
 
 typedef struct image {
@@ -276,6 +328,7 @@ Test(safety, is_rewritten_when_it_has_grown)
     struct stat before, after;
     const cn_safety_row *row;
     const cn_safety_body *body;
+    const cn_safety_certificate *cert;
     uint8_t *bytes = malloc(BODY);
     memset(bytes, 0x42, BODY);
     begin(&p);
@@ -285,6 +338,7 @@ Test(safety, is_rewritten_when_it_has_grown)
         bytes[0] = (uint8_t)i;
         put_row(s, i, (uint8_t)i);
         put_body(s, (uint8_t)i, bytes, BODY);
+        cr_assert_eq(put_certificate(s, 1, i, i % 2 ? "odd" : "even"), CN_OK);
         if (i > 3) {
             cn_digest old = {{(uint8_t)(i - 3)}};
             cr_assert_eq(cn_safety_drop_body(s, &old, NULL), CN_OK);
@@ -299,8 +353,10 @@ Test(safety, is_rewritten_when_it_has_grown)
     cr_assert_eq(cn_safety_floor_view(s), 77);
     cr_assert_eq(cn_safety_rows(s, &row), 3);
     cr_assert_eq(cn_safety_bodies(s, &body), 3);
+    cr_assert_eq(cn_safety_certificates(s, &cert), 3);
     for (size_t i = 0; i < 3; i++) {
         cr_assert_eq(row[i].view, 78 + i);
+        cr_assert(certificate_is(&cert[i], 1, 78 + i, i % 2 ? "odd" : "even"));
         const uint8_t *b = body[i].bytes.p;
         cr_assert(body[i].block.b[0] == 78 + i && body[i].bytes.n == BODY && b[0] == 78 + i && b[BODY - 1] == 0x42);
     }
