@@ -139,18 +139,22 @@ static void check_admission(cn_node *node, cn_admission *a)
     }
 }
 
+void cn_worker_run(cn_node *node, cn_task *task)
+{
+    uint64_t began_us = cn_monotonic_us();
+    unsigned lane = task->lane;
+    if (task->kind == TASK_RUN)
+        cn_sync_work(node, task);
+    else
+        check_admission(node, (cn_admission *)task);
+    cn_queue_charge(node->work, lane, cn_monotonic_us() - began_us);
+}
+
 void *cn_worker_thread(void *arg)
 {
     cn_node *node = arg;
-    for (cn_task *task; (task = cn_queue_pop(node->work, UINT64_MAX));) {
-        uint64_t began_us = cn_monotonic_us();
-        unsigned lane = task->lane;
-        if (task->kind == TASK_RUN)
-            cn_sync_work(node, task);
-        else
-            check_admission(node, (cn_admission *)task);
-        cn_queue_charge(node->work, lane, cn_monotonic_us() - began_us);
-    }
+    for (cn_task *task; (task = cn_queue_pop(node->work, UINT64_MAX));)
+        cn_worker_run(node, task);
     return NULL;
 }
 

@@ -12,6 +12,7 @@
 #include "consensus/consensus.h"
 #include "node/api/api.h"
 #include "node/config/config.h"
+#include "node/daemon/clock.h"
 #include "node/daemon/node.h"
 #include "node/daemon/queue.h"
 #include "node/formats/genesis.h"
@@ -201,6 +202,10 @@ typedef struct cn_local_event { /* an answer to the core, given when the running
 
 /* loop.c */
 void *cn_node_thread(void *arg);
+/* What the thread does between two waits: `first` (NULL: nothing came in time) and all that waits behind it, then
+ * timers and housekeeping. It need not wait longer than until cn_node_next_wake, on the monotonic clock. */
+void cn_node_turn(cn_node *node, cn_task *first);
+uint64_t cn_node_next_wake(cn_node *node);
 void cn_core_answer(cn_node *node, const cn_event *ev); /* queues a local event; copies block records */
 void cn_core_step(cn_node *node, const cn_event *ev);   /* steps and runs actions and local events until quiet */
 void cn_node_fail(cn_node *node, cn_status status, const cn_err *err);
@@ -232,6 +237,8 @@ bool cn_verify_statements(cn_node *node, const cn_ledger_block *parent, cn_stmt 
                           cn_err *err);
 
 /* start.c */
+/* Everything but threads and API: whoever has it runs turns and workers by hand (the simulation of whole nodes). */
+cn_status cn_node_open(const cn_config *config, cn_node **ret, cn_err *err);
 cn_status cn_read_key(const cn_node *node, const char *file, const char *purpose, cn_key_file *ret, cn_err *err);
 
 /* epoch.c */
@@ -273,6 +280,7 @@ void cn_sync_drop_task(cn_task *task);
 
 /* admit.c */
 void *cn_worker_thread(void *arg);
+void cn_worker_run(cn_node *node, cn_task *task);
 cn_status cn_admit_submit(void *ctx, const cn_span *statements, size_t count, uint64_t wait_ms,
                           cn_submit_result *results, cn_err *err);
 cn_statement_phase cn_admit_phase(void *ctx, const cn_digest *id, cn_err *ret_reason);

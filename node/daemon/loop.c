@@ -434,7 +434,7 @@ static void keep_house(cn_node *node)
     cn_core_step(node, &(cn_event){.kind = CN_EV_RTT, .rtt_ms = slowest_round_trip_ms(node)});
 }
 
-static uint64_t next_wake_ms(cn_node *node)
+uint64_t cn_node_next_wake(cn_node *node)
 {
     uint64_t steady = cn_steady_ms(), now = cn_monotonic_ms(), at = now + HOUSEKEEPING_MS;
     uint64_t deadline = cn_consensus_deadline(node->core);
@@ -445,30 +445,34 @@ static uint64_t next_wake_ms(cn_node *node)
     return at;
 }
 
+void cn_node_turn(cn_node *node, cn_task *first)
+{
+    uint64_t end = cn_monotonic_ms() + ROUND_MS;
+    for (cn_task *task = first; task;) {
+        uint64_t began_us = cn_monotonic_us();
+        unsigned lane = task->lane;
+        run_task(node, task);
+        cn_epoch_follow(node);
+        cn_queue_charge(node->queue, lane, cn_monotonic_us() - began_us);
+        bool more = began_us / 1000 < end && !atomic_load(&node->stop);
+        task = more ? cn_queue_pop(node->queue, 0) : NULL; /* what is taken is run */
+    }
+    if (atomic_load(&node->stop))
+        return;
+    keep_house(node);
+    cn_tell_pending(node);
+    offer_again(node);
+    if (cn_steady_ms() >= cn_consensus_deadline(node->core))
+        cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
+    cn_epoch_follow(node); /* its end may come without a message, by a timer */
+}
+
 void *cn_node_thread(void *arg)
 {
     cn_node *node = arg;
     cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
-    while (!atomic_load(&node->stop)) {
-        cn_task *task = cn_queue_pop(node->queue, next_wake_ms(node));
-        for (uint64_t end = cn_monotonic_ms() + ROUND_MS; task;) {
-            uint64_t began_us = cn_monotonic_us();
-            unsigned lane = task->lane;
-            run_task(node, task);
-            cn_epoch_follow(node);
-            cn_queue_charge(node->queue, lane, cn_monotonic_us() - began_us);
-            bool more = began_us / 1000 < end && !atomic_load(&node->stop);
-            task = more ? cn_queue_pop(node->queue, 0) : NULL; /* what is taken is run */
-        }
-        if (atomic_load(&node->stop))
-            break;
-        keep_house(node);
-        cn_tell_pending(node);
-        offer_again(node);
-        if (cn_steady_ms() >= cn_consensus_deadline(node->core))
-            cn_core_step(node, &(cn_event){.kind = CN_EV_TICK});
-        cn_epoch_follow(node); /* its end may come without a message, by a timer */
-    }
+    while (!atomic_load(&node->stop))
+        cn_node_turn(node, cn_queue_pop(node->queue, cn_node_next_wake(node)));
     cn_queue_close(node->queue);
     return NULL;
 }

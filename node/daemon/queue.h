@@ -40,9 +40,4 @@ void cn_queue_close(cn_queue *q); /* wakes every waiting consumer; pushes fail f
 size_t cn_queue_bytes(cn_queue *q);
 uint64_t cn_queue_dropped(cn_queue *q); /* pushes refused so far */
 
-uint64_t cn_monotonic_us(void);
-uint64_t cn_monotonic_ms(void);
-uint64_t cn_wall_ms(void);   /* may be set at any time: for block times only */
-uint64_t cn_steady_ms(void); /* what the wall clock would show had nobody set it since the start */
-
 #endif

@@ -176,7 +176,7 @@ static void note_start(cn_node *node)
     cn_ledger_block_checkpoint(tip, &time_ms, &node->checkpoint_log_size);
 }
 
-cn_status cn_node_start(const cn_config *config, cn_node **ret, cn_err *err)
+cn_status cn_node_open(const cn_config *config, cn_node **ret, cn_err *err)
 {
     cn_buf genesis;
     cn_node *node = calloc(1, sizeof *node);
@@ -201,11 +201,22 @@ cn_status cn_node_start(const cn_config *config, cn_node **ret, cn_err *err)
         note_start(node);
         st = cn_peers_open(node, err);
     }
+    cn_buf_free(&genesis);
+    if (st == CN_OK)
+        *ret = node;
+    else
+        cn_node_free(node);
+    return st;
+}
+
+cn_status cn_node_start(const cn_config *config, cn_node **ret, cn_err *err)
+{
+    cn_node *node = NULL;
+    cn_status st = cn_node_open(config, &node, err);
     if (st == CN_OK)
         st = start_threads(node, err);
     if (st == CN_OK)
         st = open_api(node, err);
-    cn_buf_free(&genesis);
     if (st != CN_OK) {
         cn_node_free(node);
         return st;

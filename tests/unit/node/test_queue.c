@@ -1,4 +1,5 @@
 /* The queue between threads: its limit in bytes, order, closing. */
+#include "node/daemon/clock.h"
 #include "node/daemon/queue.h"
 
 #include <criterion/criterion.h>
