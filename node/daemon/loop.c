@@ -142,9 +142,12 @@ static void send_to(cn_node *node, const cn_action *a)
         (void)cn_peers_send(node, a->to, CN_WIRE_CONSENSUS, a->bytes, a->n, true);
 }
 
-/* Appends to the journal; the sync comes once for the whole list. */
+/* Appends to the journal; the sync comes once for the whole list. The row comes last: a tail that is torn may lack the
+ * row of a body or a notarization, never what a row relies on. */
 static bool persist(cn_node *node, const cn_action *a, cn_err *err)
 {
+    if (a->store_body && !cn_body_persist(node, &a->block->digest, err))
+        return false;
     if (a->n &&
         cn_safety_put_certificate(node->safety, a->row.epoch, a->row.view, CN_SPAN(a->bytes, a->n), err) != CN_OK)
         return false;
@@ -158,7 +161,7 @@ static bool persist(cn_node *node, const cn_action *a, cn_err *err)
         if (cn_safety_put_row(node->safety, &row, err) != CN_OK)
             return false;
     }
-    return !a->store_body || cn_body_persist(node, &a->block->digest, err);
+    return true;
 }
 
 static void fetch_block(cn_node *node, const cn_digest *digest)
