@@ -12,6 +12,13 @@ bool cn_certified(const slot *s, uint8_t kind)
     return s && s->cert[kind - 1];
 }
 
+/* R6: a vote for a view that is over is answered, also where it ended by the other certificate. */
+static bool answers(const slot *s, uint8_t kind)
+{
+    return cn_certified(s, kind) || (kind == CN_NULLIFY && cn_certified(s, CN_NOTARIZE)) ||
+           (kind == CN_NOTARIZE && cn_certified(s, CN_NULLIFY));
+}
+
 /* ---- slots ---- */
 
 slot *cn_slot_find(const cn_consensus *c, uint64_t view)
@@ -302,7 +309,7 @@ void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from)
         t = s->votes[vote->kind - 1] = cn_alloc(sizeof *t);
     bool seen = t->seen >> vote->signer & 1;
     if (seen && cn_digest_eq(&t->block[vote->signer], &vote->block) && !CN_MUTATION("count-arrivals")) {
-        if (s->cert[vote->kind - 1] && from != c->cfg.self && vote->view < c->view)
+        if (answers(s, vote->kind) && from != c->cfg.self && vote->view < c->view)
             reply_with_certificates(c, from, vote->view);
         return;
     }
@@ -333,7 +340,7 @@ void cn_add_vote(cn_consensus *c, const cn_vote *vote, unsigned from)
     unsigned need = CN_MUTATION("quorum-minus-one") ? c->quorum - 1 : c->quorum;
     if (!s->cert[vote->kind - 1] && count_equal(c, s, t, &vote->block) >= need)
         make_certificate(c, s, vote->kind, &vote->block);
-    else if (s->cert[vote->kind - 1] && from != c->cfg.self && vote->view < c->view)
+    else if (answers(s, vote->kind) && from != c->cfg.self && vote->view < c->view)
         reply_with_certificates(c, from, vote->view);
 }
 

@@ -74,6 +74,68 @@ Test(step, who_cannot_sign_arms_no_timer_for_a_late_view)
     }
 }
 
+/* R6: who gave up a view that others saw notarized learns of it by its own vote, whatever became of the broadcast. */
+Test(step, a_vote_for_a_view_that_is_over_is_answered_with_the_certificate_that_ended_it)
+{
+    static const struct {
+        uint8_t ended, heard;
+        unsigned answers;
+    } cases[] = {{CN_NULLIFY, CN_NULLIFY, 1}, {CN_NULLIFY, CN_NOTARIZE, 1}, {CN_NULLIFY, CN_FINALIZE, 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        cn_consensus_config cfg = config_of(4, 1000);
+        cn_consensus *c = cn_consensus_new(&cfg, T0);
+        for (unsigned signer = 0; signer < 3; signer++)
+            vote(c, T0 + 1, signer, cases[i].ended, 1);
+        vote(c, T0 + 1000, 3, cases[i].heard, 1);
+        unsigned answered = 0;
+        for (size_t k = 0; k < actions.n; k++)
+            answered += actions.v[k].kind == CN_ACT_SEND && actions.v[k].to == 3 &&
+                        cn_message_kind_of(actions.v[k].bytes, actions.v[k].n) == CN_MSG_CERTIFICATE;
+        cr_expect_eq(answered, cases[i].answers, "case %zu: %u answers", i, answered);
+        done(c);
+    }
+}
+
+/* The same for a nullify vote where this node holds the notarization: a restarted finalizer's broadcast may be lost. */
+Test(step, a_nullify_vote_is_answered_with_the_notarization_that_was_kept)
+{
+    cn_consensus_config cfg = config_of(4, 1);
+    cn_block parent = genesis_block(), block = {.header = parent.header};
+    block.header.kind = CN_BLOCK_CHECKPOINT;
+    block.header.epoch = 1;
+    block.header.height = 1;
+    block.header.time_ms = T0;
+    block.header.parent = parent.digest;
+    block.header.set = block.header.next_set = test_set;
+    block.digest = cn_header_digest(&block.header);
+    cn_certificate kept = {.kind = CN_NOTARIZE, .epoch = 1, .view = 1, .block = block.digest, .n = 4, .bitmap = {7}};
+    for (unsigned signer = 0; signer < 3; signer++)
+        kept.signature[kept.signature_count++] = make_vote(signer, CN_NOTARIZE, 1, &block.digest).signature;
+    cn_sign_row row = {.epoch = 1, .view = 1, .notarized = true, .finalized = true, .block = block.digest};
+    cfg.certificate_count = cfg.row_count = cfg.block_count = 1;
+    cfg.certificate = &kept;
+    cfg.row = &row;
+    cfg.block = &block;
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    tick(c, T0 + 1); /* said to all, who may not hear it */
+    cn_actions_clear(&actions);
+    cn_consensus_step(c, T0 + 2, &(cn_event){.kind = CN_EV_EXECUTED, .block = block, .ok = true}, &actions);
+    cn_consensus_info info;
+    cn_consensus_info_get(c, &info);
+    cr_assert_eq(info.view, 2u);
+    cn_vote v = make_vote(3, CN_NULLIFY, 1, NULL);
+    cn_certificate answer;
+    bool answered = false;
+    cn_actions_clear(&actions);
+    hear_vote(c, T0 + 1000, &v, &actions);
+    for (size_t k = 0; k < actions.n; k++)
+        answered = answered || (actions.v[k].kind == CN_ACT_SEND && actions.v[k].to == 3 &&
+                                cn_certificate_message_read(actions.v[k].bytes, actions.v[k].n, &answer) &&
+                                answer.kind == CN_NOTARIZE && answer.view == 1);
+    cr_expect(answered);
+    done(c);
+}
+
 static uint64_t build_time(uint64_t now)
 {
     cn_consensus_config cfg = config_of(4, 2); /* leads view 1 */
