@@ -166,8 +166,9 @@ static void on_sync(sim *s, const sim_event *e)
     while (have < count && read_block(&r, &block[have]))
         have++;
     bool ok = have == count && cn_certificate_read(&r, &cert, NULL) == CN_OK && !nd->epoch_ended &&
-              nd->unsynced_n == 0 && /* a commit of its own is under way: ask again later */
-              check_sync(s, nd, block, count, &cert) && apply_run(s, e->node, block, count, &cert);
+              !commits_pending(nd) && /* of its own: ask again later */
+              check_sync(s, nd, block, count, &cert) && has_room(s, e->node) &&
+              apply_run(s, e->node, block, count, &cert);
     if (ok) {
         cn_event ev = {.kind = CN_EV_SYNCED,
                        .block = nd->chain[nd->height].block,

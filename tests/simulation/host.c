@@ -1,4 +1,4 @@
-/* Hosts around the production core: they execute its actions, over a model disk. */
+/* Hosts around the production core: they execute its actions, over the model disk of disk.c. */
 #include "world.h"
 
 #include <stdlib.h>
@@ -19,6 +19,7 @@ void step(sim *s, unsigned i, const cn_event *ev)
     cn_actions before = nd->actions;
     nd->actions = (cn_actions){0};
     record_event(s, i, ev);
+    cn_consensus_set_wall(nd->core, nd->wall_ahead);
     cn_consensus_step(nd->core, node_clock(s, i), ev, &nd->actions);
     run_actions(s, i);
     cn_actions_free(&nd->actions);
@@ -139,13 +140,6 @@ static void build(sim *s, unsigned i, const cn_action *a)
     step(s, i, &ev);
 }
 
-disk_row *unsynced(node *nd)
-{
-    nd->unsynced = realloc(nd->unsynced, (nd->unsynced_n + 1) * sizeof *nd->unsynced);
-    nd->unsynced[nd->unsynced_n] = (disk_row){0};
-    return &nd->unsynced[nd->unsynced_n++];
-}
-
 static void persist(sim *s, unsigned i, const cn_action *a)
 {
     node *nd = &s->node[i];
@@ -161,73 +155,13 @@ static void persist(sim *s, unsigned i, const cn_action *a)
         d->has_body = true;
         d->body = copy_block(a->block);
     }
-    schedule(s, (sim_event){.at = s->now + (s->fixed_delay ? 1 : rng_below(&s->r, 4)),
-                            .kind = E_PERSISTED,
-                            .node = i,
-                            .life = nd->life,
-                            .token = a->token});
-}
-
-static void store_row(node *nd, const disk_row *d)
-{
-    if (d->has_row) {
-        size_t k = 0;
-        while (k < nd->rows && (nd->row[k].view != d->row.view || nd->row[k].epoch != d->row.epoch))
-            k++;
-        if (k == nd->rows) {
-            nd->row = realloc(nd->row, (nd->rows + 1) * sizeof *nd->row);
-            nd->rows++;
-        }
-        nd->row[k] = d->row;
-    }
-    if (d->has_cert) {
-        nd->notarization = realloc(nd->notarization, (nd->notarizations + 1) * sizeof *nd->notarization);
-        nd->notarization[nd->notarizations++] = d->cert;
-    }
-    if (d->has_body) {
-        nd->body = realloc(nd->body, (nd->bodies + 1) * sizeof *nd->body);
-        nd->body[nd->bodies++] = copy_block(&d->body);
-    }
-}
-
-static void note_final(sim *s, node *nd, const cn_block *b)
-{
-    for (size_t m = 0; m < b->record_count; m++) {
-        int number = statement_number(s, &b->record[m]);
-        if (number >= 0)
-            nd->final[number] = true;
-    }
-}
-
-/* Moves everything up to the token to the disk, in order; the ledger's own commits too. */
-void sync_disk(sim *s, unsigned i, uint64_t token, bool finals)
-{
-    node *nd = &s->node[i];
-    size_t kept = 0;
-    if (!finals)
-        record_synced(s, i, token);
-    for (size_t k = 0; k < nd->unsynced_n; k++) {
-        disk_row *d = &nd->unsynced[k];
-        if (d->is_final != finals || d->token > token) {
-            nd->unsynced[kept++] = *d;
-            continue;
-        }
-        if (!d->is_final) {
-            store_row(nd, d);
-        } else if (d->body.header.height == nd->height + 1) {
-            nd->chain = realloc(nd->chain, (nd->height + 2) * sizeof *nd->chain);
-            model_block *b = &nd->chain[++nd->height];
-            *b = (model_block){.block = copy_block(&d->body), .view = d->view};
-            if (d->has_cert) {
-                b->cert = malloc(sizeof *b->cert);
-                *b->cert = d->cert;
-            }
-            note_final(s, nd, &b->block);
-        }
-        if (d->has_body)
-            free_block(&d->body);
-    }
-    nd->unsynced_n = kept;
+    nd->token = a->token;
+    if (has_room(s, i))
+        schedule(s, (sim_event){.at = s->now + (s->fixed_delay ? 1 : rng_below(&s->r, 4)),
+                                .kind = E_PERSISTED,
+                                .node = i,
+                                .life = nd->life,
+                                .token = a->token});
 }
 
 /* Final by what the core or a peer proved: it leaves the pool, and the oracle hears of it. */
@@ -235,6 +169,9 @@ void report_final(sim *s, unsigned i, const cn_block *b, const cn_certificate *c
 {
     node *nd = &s->node[i];
     nd->final_ms = s->now;
+    if (b->header.time_ms > s->now + CLOCK_START_MS + SKEW_MS + CN_MAX_CLOCK_AHEAD_MS) /* R13 */
+        oracle_fail(s->oracle, "node %u: the final block at height %llu is of a time to come", i,
+                    (unsigned long long)b->header.height);
     if (nd->fault == HONEST)
         oracle_final(s->oracle, i, &b->header, &b->digest, cert->epoch);
     tell(s, i, "final %.8s height %llu%s", cn_digest_hex(&b->digest).s, (unsigned long long)b->header.height,
@@ -280,32 +217,6 @@ static void finalize(sim *s, unsigned i, const cn_action *a)
                             .value = a->view});
 }
 
-/* The floor rises: rows at or below it may go, and with them the bodies of what is final. */
-static void raise_floor(node *nd, uint64_t view)
-{
-    size_t kept = 0, kept_bodies = 0;
-    if (nd->floor_epoch > nd->epoch || (nd->floor_epoch == nd->epoch && nd->floor_view >= view))
-        return;
-    nd->floor_epoch = nd->epoch;
-    nd->floor_view = view;
-    for (size_t k = 0; k < nd->rows; k++)
-        if (nd->row[k].epoch > nd->floor_epoch || (nd->row[k].epoch == nd->floor_epoch && nd->row[k].view > view))
-            nd->row[kept++] = nd->row[k];
-    nd->rows = kept;
-    kept = 0;
-    for (size_t k = 0; k < nd->notarizations; k++)
-        if (nd->notarization[k].epoch > nd->floor_epoch ||
-            (nd->notarization[k].epoch == nd->floor_epoch && nd->notarization[k].view > view))
-            nd->notarization[kept++] = nd->notarization[k];
-    nd->notarizations = kept;
-    for (size_t k = 0; k < nd->bodies; k++)
-        if (nd->body[k].header.height > nd->height)
-            nd->body[kept_bodies++] = nd->body[k];
-        else
-            free_block(&nd->body[k]);
-    nd->bodies = kept_bodies;
-}
-
 void ask_sync(sim *s, unsigned i)
 {
     uint8_t bytes[8];
@@ -349,8 +260,7 @@ static void run_action(sim *s, unsigned i, const cn_action *a)
         finalize(s, i, a);
         break;
     case CN_ACT_FLOOR:
-        raise_floor(nd, a->view);
-        record_floor(s, i);
+        raise_floor(s, i, nd->epoch, a->view);
         break;
     case CN_ACT_SYNC:
         ask_sync(s, i);

@@ -68,6 +68,8 @@ static void open_core(sim *s, unsigned i)
     newest_checkpoint(nd, &cfg.checkpoint_time_ms, &cfg.checkpoint_log_size);
     record_begin(s, i, &cfg);
     nd->core = cn_consensus_new(&cfg, node_clock(s, i));
+    cn_consensus_set_wall(nd->core, nd->wall_ahead);
+    nd->token = 0;
     nd->pending_told = 0;
     nd->next_timer = 0;
     nd->epoch_ended = false;
@@ -97,10 +99,6 @@ void start(sim *s, unsigned i)
 
 static void close_core(node *nd)
 {
-    for (size_t k = 0; k < nd->unsynced_n; k++)
-        if (nd->unsynced[k].has_body)
-            free_block(&nd->unsynced[k].body);
-    nd->unsynced_n = 0;
     drop_waiting(nd);
     cn_consensus_free(nd->core);
     nd->core = NULL;
@@ -113,11 +111,8 @@ void crash(sim *s, unsigned i)
     if (!nd->core)
         return;
     tell(s, i, "crashes");
-    /* of what was not synced, a prefix may have reached the disk all the same */
-    if (nd->unsynced_n > 0 && rng_chance(&s->r, 50)) {
-        uint64_t token = nd->unsynced[rng_below(&s->r, nd->unsynced_n)].token;
-        sync_disk(s, i, token, false);
-    }
+    tear(s, i);
+    drop_unsynced(nd, true);
     close_core(nd);
     nd->up = false;
 }
@@ -165,7 +160,7 @@ void rot_journal(sim *s, unsigned i)
     for (size_t k = 0; k < nd->bodies; k++)
         free_block(&nd->body[k]);
     nd->bodies = 0;
-    nd->floor_epoch = nd->floor_view = 0;
+    nd->floor_epoch = nd->floor_view = nd->safe_epoch = nd->safe_view = 0;
     record_rotted(s, i);
     tell(s, i, "finds its safety table damaged");
 }
@@ -178,12 +173,11 @@ void follow_epoch(sim *s, unsigned i)
     const cn_header *tip = &nd->chain[nd->height].block.header;
     if (!nd->up || tip->kind != CN_BLOCK_CLOSING || tip->epoch != nd->epoch)
         return;
+    drop_unsynced(nd, false);
     close_core(nd);
-    if (nd->floor_epoch < tip->epoch + 1) {
-        nd->floor_epoch = tip->epoch + 1;
-        nd->floor_view = 0;
-        record_floor(s, i);
-    }
+    nd->token = 0;
+    if (nd->floor_epoch < tip->epoch + 1)
+        raise_floor(s, i, tip->epoch + 1, 0);
     size_t kept = 0;
     bool tidy = rng_chance(&s->r, 50);
     for (size_t k = 0; k < nd->rows; k++) /* after a loss of the ledger there are rows of later epochs */

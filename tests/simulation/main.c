@@ -10,7 +10,7 @@
 static const char *const mutations[] = {
     "notarize-twice",   "finalize-after-nullify", "nullify-after-finalize",   "votes-not-durable", "ancestry-skipped",
     "quorum-minus-one", "count-arrivals",         "own-vote-twice",           "epoch-ignored",     "floor-falls",
-    "closing-skipped",  "bitmap-unchecked",       "notarization-not-durable",
+    "closing-skipped",  "bitmap-unchecked",       "notarization-not-durable", "time-unchecked",
 };
 #define MUTATIONS (sizeof mutations / sizeof mutations[0])
 #define MUTATION_SEEDS 10000u
@@ -135,7 +135,7 @@ static sim_options options_of(const arguments *a, uint64_t seed)
 }
 
 typedef struct totals {
-    uint64_t seeds, heights, events, nullified, epochs;
+    uint64_t seeds, heights, events, nullified, epochs, returned;
 } totals;
 
 static sim_result run_one(const arguments *a, uint64_t k, totals *t)
@@ -146,6 +146,7 @@ static sim_result run_one(const arguments *a, uint64_t k, totals *t)
     t->heights += r.final_height;
     t->events += r.events;
     t->nullified += r.nullified;
+    t->returned += r.returned;
     t->epochs += r.epochs > 1 ? r.epochs - 1 : 0;
     return r;
 }
@@ -198,10 +199,11 @@ static int campaign(const arguments *a)
     clock_gettime(CLOCK_MONOTONIC, &end);
     double seconds = (double)(end.tv_sec - begin.tv_sec) + (double)(end.tv_nsec - begin.tv_nsec) / 1e9;
     printf("%llu %s from %llu, n = %u: no violation, all live; %llu blocks, %llu epochs begun by a change, %llu "
-           "nullified views, %llu events; %.0f %s/s\n",
+           "members back after a lost safety table, %llu nullified views, %llu events; %.0f %s/s\n",
            (unsigned long long)count, a->twins ? "twins schedules" : "seeds", (unsigned long long)a->start, a->nodes,
-           (unsigned long long)t.heights, (unsigned long long)t.epochs, (unsigned long long)t.nullified,
-           (unsigned long long)t.events, (double)count / (seconds > 0 ? seconds : 1), a->twins ? "schedules" : "seeds");
+           (unsigned long long)t.heights, (unsigned long long)t.epochs, (unsigned long long)t.returned,
+           (unsigned long long)t.nullified, (unsigned long long)t.events, (double)count / (seconds > 0 ? seconds : 1),
+           a->twins ? "schedules" : "seeds");
     return 0;
 }
 

@@ -73,6 +73,39 @@ static void plan_crashes(plan *p, rng *r)
             add(p, crash_of(r, i, p->length / 2));
 }
 
+/* Disks that run full, and a clock that is hours or seconds off for a while: of one node, as more than f of them may
+ * rightly bring the others to a stop (R13). */
+static void plan_hosts(plan *p, rng *r)
+{
+    for (uint64_t k = rng_chance(r, 25) ? 1 + rng_below(r, 2) : 0; k > 0; k--)
+        add(p, (plan_item){.kind = E_DISK_FULL,
+                           .at = rng_below(r, p->length),
+                           .node = (unsigned)rng_below(r, p->hosts),
+                           .value = 50 + rng_below(r, 1500)});
+    if (rng_chance(r, 25)) {
+        int64_t ahead = (int64_t)(rng_chance(r, 50) ? 1000 + rng_below(r, 60000) : 3600000 * (1 + rng_below(r, 12)));
+        unsigned who = (unsigned)rng_below(r, p->hosts);
+        uint64_t at = rng_below(r, p->length);
+        add(p, (plan_item){
+                   .kind = E_CLOCK, .at = at, .node = who, .value = (uint64_t)(rng_chance(r, 50) ? ahead : -ahead)});
+        add(p, (plan_item){.kind = E_CLOCK, .at = at + 200 + rng_below(r, 2000), .node = who});
+    }
+}
+
+/* The way back of a validator whose safety table is lost: a ballot gives it a new key. */
+static void plan_return(plan *p, rng *r)
+{
+    unsigned number = (unsigned)rng_below(r, p->statements);
+    for (size_t i = 0; i < p->n; i++)
+        if (p->item[i].kind == E_ROT_JOURNAL && rng_chance(r, 60)) {
+            p->change[number] = (set_change){CHANGE_ROTATE, p->item[i].node};
+            for (size_t k = 0; k < p->n; k++)
+                if (p->item[k].kind == E_SUBMIT && p->item[k].value == number)
+                    p->item[k].at = p->item[i].at + rng_below(r, 1000);
+            number = (number + 1) % p->statements;
+        }
+}
+
 void plan_from_seed(uint64_t seed, unsigned validators, plan *p)
 {
     rng stream = {seed * UINT64_C(0xd1342543de82ef95) + 7}, *r = &stream;
@@ -94,6 +127,8 @@ void plan_from_seed(uint64_t seed, unsigned validators, plan *p)
                            .value = 20 + rng_below(r, 300)});
     for (uint64_t k = rng_below(r, 5); k > 0; k--)
         plan_partition(p, r);
+    plan_hosts(p, r);
+    plan_return(p, r);
 }
 
 static void apply(sim *s, const plan_item *item)

@@ -6,6 +6,7 @@
  *   row NODE TOKEN EPOCH VIEW NOTARIZED NULLIFIED FINALIZED BLOCK         asked to be made durable, as is
  *   body NODE TOKEN DIGEST
  *   out NODE MESSAGE   final NODE CERTIFICATE DIGEST...                   floor NODE EPOCH VIEW
+ *   crash NODE EPOCH VIEW DIGEST...             the floor that is left on its disk, and bodies
  *   rotted NODE                                                           its safety table is gone */
 #include "world.h"
 
@@ -126,6 +127,20 @@ void record_synced(const sim *s, unsigned i, uint64_t token)
 {
     if (listens(s, i))
         fprintf(s->opt.record, "synced %u %" PRIu64 "\n", i, token);
+}
+
+void record_crash(const sim *s, unsigned i)
+{
+    const node *nd = &s->node[i];
+    FILE *f = listens(s, i);
+    if (!f)
+        return;
+    fprintf(f, "crash %u %" PRIu64 " %" PRIu64, i, nd->safe_epoch, nd->safe_view);
+    for (size_t k = 0; k < nd->bodies; k++) {
+        putc(' ', f);
+        hex(f, nd->body[k].digest.b, CN_DIGEST_LEN);
+    }
+    putc('\n', f);
 }
 
 void record_floor(const sim *s, unsigned i)

@@ -396,6 +396,16 @@ sub on_floor {
     $s->{floor} = [$epoch, $view];
 }
 
+# A crash: the floor that the disk holds may be an older one, never a newer.
+sub on_crash {
+    my ($n, $epoch, $view, @bodies) = @_;
+    my $s = $node{$n};
+    breach('R5', $n, 'finds a floor on its disk that it never raised')
+        if $epoch > $s->{floor}[0] || ($epoch == $s->{floor}[0] && $view > $s->{floor}[1]);
+    $s->{floor} = [$epoch, $view];
+    $s->{body} = { map { pack('H*', $_) => 1 } @bodies };
+}
+
 # ---- lives -----------------------------------------------------------------------------------------------------------
 
 # A core starts with what is on the disk and knows nothing else.
@@ -436,6 +446,7 @@ my %line = (
     out => \&on_out,
     final => \&on_final,
     floor => \&on_floor,
+    crash => \&on_crash,
     rotted => \&on_rotted,
 );
 

@@ -34,11 +34,22 @@ static void go_down(sim *s, const sim_event *e)
         schedule(s, (sim_event){.at = s->now + e->value, .kind = E_RESTART, .node = e->node});
 }
 
+static void set_clock(sim *s, const sim_event *e)
+{
+    node *nd = &s->node[e->node];
+    nd->wall_ahead = (int64_t)e->value;
+    tell(s, e->node, "sets its clock to %lld s from the right time", (long long)nd->wall_ahead / 1000);
+    if (nd->core)
+        cn_consensus_set_wall(nd->core, nd->wall_ahead);
+}
+
 static void handle_own(sim *s, const sim_event *e)
 {
     node *nd = &s->node[e->node];
     if (e->life != nd->life || !nd->up)
         return;
+    if ((e->kind == E_PERSISTED || e->kind == E_COMMITTED) && !has_room(s, e->node))
+        return; /* the sync fails, and with it all that waited for it */
     if (e->kind == E_PERSISTED) {
         sync_disk(s, e->node, e->token, false);
         step(s, e->node, &(cn_event){.kind = CN_EV_PERSISTED, .token = e->token});
@@ -78,6 +89,12 @@ static void handle(sim *s, const sim_event *e)
     case E_PARTITION:
         on_partition(s, e);
         break;
+    case E_DISK_FULL:
+        s->node[e->node].full_until = s->now + e->value;
+        break;
+    case E_CLOCK:
+        set_clock(s, e);
+        break;
     default:
         handle_own(s, e);
         break;
@@ -106,7 +123,7 @@ sim *world_new(const sim_options *options, unsigned hosts)
         nd->member = i;
         nd->chain = calloc(1, sizeof *nd->chain);
         nd->chain[0].block = copy_block(&s->executed[0].block);
-        nd->skew = rng_below(&s->r, 300);
+        nd->skew = rng_below(&s->r, SKEW_MS);
     }
     return s;
 }
@@ -136,16 +153,19 @@ void world_start(sim *s)
     }
 }
 
-/* The network is whole again, everybody is up, clients offer again what is not final. */
+/* The network is whole again, everybody is up, has room and the right time, clients offer again what is not final. */
 void heal(sim *s)
 {
     s->loss = s->duplicate = 0;
     s->max_delay = 5;
     memset(s->cut, 0, sizeof s->cut);
     s->submitted = s->total;
-    for (unsigned i = 0; i < s->n; i++)
+    for (unsigned i = 0; i < s->n; i++) {
+        s->node[i].full_until = 0;
+        set_clock(s, &(sim_event){.node = i});
         if (!s->node[i].core)
             start(s, i);
+    }
     for (unsigned k = 0; k < s->total; k++)
         for (unsigned i = 0; i < s->n && s->wanted[k]; i++)
             if (s->node[i].fault == HONEST)
@@ -229,6 +249,13 @@ static void check_node(sim *s, unsigned i)
     }
 }
 
+/* The way back from a lost safety table: with a new key by ballot the member votes again. */
+static bool came_back(const sim *s, unsigned i)
+{
+    const node *nd = &s->node[i];
+    return nd->fault == HONEST && nd->lost_journal && nd->self != OBSERVER && nd->key > nd->lost_key;
+}
+
 static void check_end(sim *s)
 {
     if (oracle_violation(s->oracle))
@@ -275,6 +302,9 @@ sim_result world_end(sim *s)
         if (s->node[i].core) {
             cn_consensus_info_get(s->node[i].core, &info);
             result.nullified += info.nullified_views;
+            result.returned += came_back(s, i);
+            if (came_back(s, i) && !info.voting)
+                oracle_fail(s->oracle, "node %u has a new key and does not vote with it", i);
         }
     }
     if (oracle_violation(s->oracle)) {

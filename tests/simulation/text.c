@@ -131,6 +131,13 @@ void print_item(const plan_item *item, const plan *p)
     case E_ROT_JOURNAL:
         printf("%6llu  node %u crashes for %llu ms, and a bit of its safety table flips\n", at, item->node, value);
         break;
+    case E_DISK_FULL:
+        printf("%6llu  the disk of node %u is full for %llu ms\n", at, item->node, value);
+        break;
+    case E_CLOCK:
+        printf("%6llu  the clock of node %u is set to %lld ms from the right time\n", at, item->node,
+               (long long)item->value);
+        break;
     default:
         printf("%6llu  links are cut:", at);
         for (unsigned from = 0; from < p->hosts; from++)

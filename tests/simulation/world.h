@@ -3,7 +3,8 @@
  *   model.c    blocks, sets and roots of the model ledger    deliver.c  what arrives at a host, and syncing (R12)
  *   network.c  events in virtual time, the faulty network    plan.c     what happens to a world, from its seed
  *   byzantine.c  what faulty validators say                  run.c      one run, and what must hold at its end
- *   host.c     the actions of a core, and the model disk     life.c     starts, crashes, rot, epochs
+ *   host.c     the actions of a core                         life.c     starts, crashes, rot, epochs
+ *   disk.c     the model disk: syncs, torn tails, no room
  *   record.c   what hosts hear and do, for rules.pl
  *   text.c     messages and plans as text                    twins.c, scenario.c  enumerated and scripted worlds */
 #ifndef CARNET_TESTS_SIMULATION_WORLD_H
@@ -19,7 +20,8 @@
 #define HEAL_LIMIT_MS 30000u
 #define SYNC_BLOCKS 24u
 #define POLL_EVERY_MS 2000u
-#define CLOCK_START_MS 1000000u
+#define CLOCK_START_MS 100000000u /* a clock that is set hours back is still after its epoch */
+#define SKEW_MS 300u
 #define MAX_SETS 64
 #define MAX_ITEMS 160
 #define OBSERVER 1000u
@@ -37,6 +39,8 @@ typedef enum event_kind {
     E_PARTITION,
     E_ROT_LEDGER, /* crash; a bit of the ledger has flipped before the node starts again */
     E_ROT_JOURNAL,
+    E_DISK_FULL, /* writes fail until there is room again */
+    E_CLOCK,     /* the wall clock is set: value is how far it is ahead from now on, also negative */
     /* conditions of the whole run; only in plans */
     E_FAULT,
     E_LOSS,
@@ -83,8 +87,9 @@ typedef struct model_block {
 typedef struct disk_row {
     cn_sign_row row;
     cn_block body;
-    bool has_row, has_body, is_final;
-    uint64_t token, view;
+    bool has_row, has_body, is_final, has_floor;
+    uint64_t token, view; /* of a floor: floor_epoch goes with view */
+    uint64_t floor_epoch;
     cn_certificate cert;
     bool has_cert;
 } disk_row;
@@ -102,6 +107,8 @@ typedef struct node {
     fault_kind fault;
     unsigned member; /* which validator's key it holds: its own index, but for a twin */
     uint64_t life, skew;
+    int64_t wall_ahead;  /* of a clock that was set wrongly */
+    uint64_t full_until; /* the disk takes nothing before */
     /* of the running core */
     uint64_t epoch;
     unsigned set, self, key;
@@ -114,12 +121,14 @@ typedef struct node {
     cn_block *body;
     size_t bodies;
     model_block *chain;
-    size_t height; /* chain[0..height] */
-    uint64_t floor_epoch, floor_view;
-    bool may_lose_journal; /* in this run; counted among the faulty */
-    bool lost_journal;     /* it is damaged: lost_key never votes again */
+    size_t height;                  /* chain[0..height] */
+    uint64_t safe_epoch, safe_view; /* the floor that a crash leaves */
+    bool may_lose_journal;          /* in this run; counted among the faulty */
+    bool lost_journal;              /* it is damaged: lost_key never votes again */
     unsigned lost_key;
     /* volatile */
+    uint64_t floor_epoch, floor_view;
+    uint64_t token; /* the newest that the core asked for */
     disk_row *unsynced;
     size_t unsynced_n;
     bool statement[MAX_STATEMENTS]; /* in this node's pool; statements are re-offered by clients after a crash */
@@ -218,6 +227,11 @@ void retry_waiting(sim *s, unsigned i);
 void drop_waiting(node *nd);
 void ask_sync(sim *s, unsigned i);
 disk_row *unsynced(node *nd);
+void drop_unsynced(node *nd, bool floors);
+bool commits_pending(const node *nd);
+void tear(sim *s, unsigned i);
+void raise_floor(sim *s, unsigned i, uint64_t epoch, uint64_t view);
+bool has_room(sim *s, unsigned i);
 void sync_disk(sim *s, unsigned i, uint64_t token, bool finals);
 void report_final(sim *s, unsigned i, const cn_block *b, const cn_certificate *cert);
 
@@ -254,6 +268,7 @@ void record_event(const sim *s, unsigned i, const cn_event *ev);
 void record_action(const sim *s, unsigned i, const cn_action *a);
 void record_synced(const sim *s, unsigned i, uint64_t token);
 void record_floor(const sim *s, unsigned i);
+void record_crash(const sim *s, unsigned i); /* with the floor that is left, and the bodies */
 void record_rotted(const sim *s, unsigned i);
 
 /* text.c */
