@@ -434,7 +434,7 @@ static void tell_core(cn_node *node, const run *r)
     cn_core_step(node, &ev);
     cn_bodies_prune(node);
     cn_core_step(node, &(cn_event){.kind = CN_EV_DURABLE, .view = r->certificate.view});
-    cn_epoch_note_final(node, tip);
+    cn_epoch_note_final(node, cn_ledger_tip(node->ledger)); /* which may have moved on */
 }
 
 void cn_sync_take(cn_node *node, cn_task *task)

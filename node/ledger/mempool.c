@@ -232,13 +232,32 @@ void cn_mempool_remove(cn_mempool *pool, const cn_digest *id)
         drop(pool, e);
 }
 
-/* The chain of a key of which a statement became final. */
+/* What waits of a key that was revoked or replaced never executes, but for what was salvaged. */
+static void drop_without_authority(cn_mempool *pool, cn_ledger *ledger, const cn_digest *key_id,
+                                   const cn_state_device_key *key)
+{
+    key_chain *chain = chain_of(pool, key_id);
+    entry *next = NULL;
+    for (entry *e = chain && key->status != CN_KEY_ACTIVE ? chain->head : NULL; e; e = next) {
+        cn_err why;
+        next = e->key_next;
+        if (key->status == CN_KEY_REVOKED && cn_ledger_salvaged(ledger, NULL, key_id, &e->id))
+            continue;
+        cn_fail(&why, CN_KEY_NOT_ACTIVE, "body.key_id", "the key was %s at log index %llu",
+                key->status == CN_KEY_REVOKED ? "revoked" : "replaced", (unsigned long long)key->ended);
+        give_up(pool, e, &why);
+    }
+}
+
+/* The chain of a key that a final statement has moved: its own, or a gap, a revocation, a salvage. */
 static void look_again(cn_mempool *pool, cn_ledger *ledger, const cn_digest *key_id)
 {
     key_chain *chain = chain_of(pool, key_id);
     cn_state_device_key key;
     if (!chain || !cn_ledger_key(ledger, NULL, key_id, &key))
         return;
+    drop_without_authority(pool, ledger, key_id, &key);
+    chain = chain_of(pool, key_id);
     /* another statement took the sequence: what stands at or below it never executes */
     while (chain && chain->head && chain->head->stmt->s->body.sequence <= key.last_sequence) {
         cn_err why;
@@ -273,8 +292,12 @@ void cn_mempool_final(cn_mempool *pool, cn_ledger *ledger, cn_ledger_block *cons
                 drop(pool, e);
         }
     for (size_t k = 0; k < count; k++)
-        for (size_t i = 0; i < cn_ledger_block_count(blocks[k]); i++)
-            look_again(pool, ledger, &cn_ledger_block_statement(blocks[k], i)->s->body.key_id);
+        for (size_t i = 0; i < cn_ledger_block_count(blocks[k]); i++) {
+            const cn_body *body = &cn_ledger_block_statement(blocks[k], i)->s->body;
+            look_again(pool, ledger, &body->key_id);
+            if (body->kind == CN_PAYLOAD_REGISTRY)
+                look_again(pool, ledger, &body->registry.key_id); /* zeros where it names none */
+        }
     pool->oldest_known = false;
 }
 
