@@ -208,11 +208,15 @@ static void report_evidence(cn_node *node, const cn_action *a)
     cn_err err = {0};
     cn_evidence proof;
     bool fresh = false;
-    if (cn_evidence_decode(a->bytes, a->n, &proof, &err) != CN_OK ||
-        cn_store_put_evidence(node->store, CN_SPAN(a->bytes, a->n), &fresh, &err) != CN_OK) {
-        cn_log(node, "error", "evidence against %s cannot be kept: %s", node->voters.name[a->to], err.text);
+    cn_status st = cn_evidence_decode(a->bytes, a->n, &proof, &err);
+    if (st == CN_OK)
+        st = cn_store_put_evidence(node->store, CN_SPAN(a->bytes, a->n), &fresh, &err);
+    if (st != CN_OK && st != CN_FULL) { /* a disk that refuses this refuses the next block too */
+        cn_node_fail(node, st, &err);
         return;
     }
+    if (st == CN_FULL)
+        cn_log(node, "error", "evidence against %s cannot be kept: %s", node->voters.name[a->to], err.text);
     if (!fresh)
         return;
     atomic_fetch_add(&node->evidence_total, 1);

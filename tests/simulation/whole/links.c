@@ -155,6 +155,15 @@ static void judge(whole *w, host *h, const void *p, size_t n)
     oracle_sent(w->oracle, h->index, h->twist == TWIST_NONE, p, n);
 }
 
+/* What a twister says in place of its node. */
+void links_say(void *ctx, unsigned to, uint8_t type, const uint8_t *p, size_t n)
+{
+    const host *h = ctx;
+    if (type == CN_WIRE_CONSENSUS)
+        oracle_sent(h->world->oracle, h->index, false, p, n);
+    links_post(h->world, h->index, to, type, p, n);
+}
+
 bool cn_links_send(cn_links *links, unsigned slot, uint8_t type, const void *p, size_t n, bool urgent)
 {
     host *h = links->host;
@@ -168,7 +177,8 @@ bool cn_links_send(cn_links *links, unsigned slot, uint8_t type, const void *p, 
     if (!w->linked[h->index][to])
         return false;
     links->sent[slot]++;
-    if (h->twist == TWIST_NONE || w->now >= w->chaos_end + 20000 || !twist_send(w, h, (unsigned)to, type, p, n))
+    if (h->twist == TWIST_NONE || w->now >= w->chaos_end + 20000 ||
+        !twister_send(&h->twister, (unsigned)to, type, p, n))
         links_post(w, h->index, (unsigned)to, type, p, n);
     return true;
 }

@@ -8,6 +8,7 @@
 #define CARNET_TESTS_WHOLE_H
 
 #include "node/daemon/internal.h"
+#include "tests/byzantine/twist.h"
 #include "tests/simulation/sim.h"
 
 #include <stdio.h>
@@ -20,18 +21,6 @@
 #define T0 UINT64_C(1767225600000) /* the wall clock when virtual time is 0 */
 #define BASE_MS 1000u              /* the monotonic clock then */
 
-typedef enum twist {
-    TWIST_NONE,
-    TWIST_GARBAGE,     /* flips bytes */
-    TWIST_WITHHOLD,    /* never gives bodies, statements or final blocks */
-    TWIST_LIAR,        /* changes the items of what it serves */
-    TWIST_REPLAY,      /* says again what it has said, to anybody */
-    TWIST_EQUIVOCATE,  /* two proposals for a view */
-    TWIST_FALSE_ROOTS, /* proposals whose roots are not those of their statements */
-    TWIST_DOUBLE_VOTE, /* nullify beside every other vote, and another block's digest */
-    TWISTS
-} twist;
-
 typedef struct whole whole;
 
 typedef struct host {
@@ -41,7 +30,8 @@ typedef struct host {
     cn_links *links;
     uint64_t life;
     char dir[96];
-    twist twist;
+    twist_kind twist;
+    twister twister;
     unsigned generation; /* of its vote key */
     /* the disk (disk.c) */
     bool full, dead;    /* no room; or killed within a call: nothing reaches the disk or the network any more */
@@ -160,10 +150,8 @@ event next_event(whole *w);
 void links_refresh(whole *w);
 void links_deliver(whole *w, const event *e);
 
-/* twist.c: true: the message has been dealt with */
-void twist_begin(void);
-bool twist_send(whole *w, host *from, unsigned to, uint8_t type, const uint8_t *p, size_t n);
 void links_post(whole *w, unsigned from, unsigned to, uint8_t type, const uint8_t *p, size_t n);
+void links_say(void *ctx, unsigned to, uint8_t type, const uint8_t *p, size_t n); /* for twisters; ctx: the host */
 
 /* world.c */
 whole *the_world(void);

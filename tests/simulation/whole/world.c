@@ -193,7 +193,7 @@ static void plan(whole *w)
     w->max_delay = 2 + rng_below(r, 25);
     w->changes_left = (unsigned)rng_below(r, 3);
     if (rng_chance(r, 60))
-        w->host[rng_below(r, VOTERS)].twist = (twist)(1 + rng_below(r, TWISTS - 1));
+        w->host[rng_below(r, VOTERS)].twist = (twist_kind)(1 + rng_below(r, TWISTS - 1));
     for (uint64_t k = rng_below(r, 5); k > 0; k--) {
         uint64_t at = rng_below(r, w->chaos_end);
         unsigned who = (unsigned)rng_below(r, HOSTS);
@@ -375,7 +375,6 @@ static void begin(whole *w)
     member_set first;
     cn_buf rows;
     current = w;
-    twist_begin();
     snprintf(folder, sizeof folder, "%.40s/carnet-whole-%d", base, (int)getpid());
     (void)mkdir(folder, 0700);
     for (unsigned i = 0; i < HOSTS; i++) {
@@ -393,8 +392,16 @@ static void begin(whole *w)
     oracle_epoch(w->oracle, 1, &first);
     plan(w);
     uint32_t honest = 0;
-    for (unsigned i = 0; i < HOSTS; i++)
-        honest |= (uint32_t)(w->host[i].twist == TWIST_NONE) << i;
+    for (unsigned i = 0; i < HOSTS; i++) {
+        host *h = &w->host[i];
+        honest |= (uint32_t)(h->twist == TWIST_NONE) << i;
+        h->twister = (twister){.kind = h->twist,
+                               .random = w->seed,
+                               .network = genesis()->network,
+                               .vote_key = vote_key(i, 0),
+                               .ctx = h,
+                               .send = links_say};
+    }
     oracle_honest(w->oracle, honest);
     traffic_begin(w);
     for (unsigned i = 0; i < HOSTS; i++)
@@ -413,6 +420,7 @@ static void end(whole *w)
             check_chain(w, &w->host[i]);
     traffic_end(w);
     for (unsigned i = 0; i < HOSTS; i++) {
+        twister_end(&w->host[i].twister);
         files_remove(&w->host[i]);
         for (const char *const *sub = (const char *const[]){"/data", "/keys", "", NULL}; *sub; sub++) {
             snprintf(folder, sizeof folder, "%s%s", w->host[i].dir, *sub);
