@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # n = 4 with one Byzantine validator of each kind under load, as real processes: commits go on, memory stays bounded, nothing that was
-# answered is lost, and what proves misbehaviour is kept, exported and verified offline. CARNET_BYZANTINE_SECONDS for each kind (4).
+# answered is lost, and what proves misbehaviour is kept, exported and verified offline. CARNET_BYZANTINE_SECONDS for each kind (3).
 set -euo pipefail
 CARNET_TEST_PORT=${CARNET_TEST_PORT:-18400}
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-seconds=${CARNET_BYZANTINE_SECONDS:-4}
+seconds=${CARNET_BYZANTINE_SECONDS:-3}
 traitor=$bin/../tests/network/traitor
 everybody=("${nodes[@]}")
 honest=(exporter carrier customs)
