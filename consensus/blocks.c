@@ -132,8 +132,25 @@ void cn_fetch(cn_consensus *c, const cn_digest *digest)
     ask(c, &c->want[c->want_count++]);
 }
 
+/* The block, or the first of its ancestors that is not here: bodies of an earlier life may lack those that others
+ * notarized. */
+void cn_fetch_ancestry(cn_consensus *c, const cn_digest *block)
+{
+    const entry *e;
+    while ((e = cn_entry_find(c, block)) != NULL) {
+        if (CN_MUTATION("ancestor-not-fetched") || e->exec != EXEC_NONE ||
+            e->block.header.height <= c->entry[0]->block.header.height + 1)
+            return;
+        block = &e->block.header.parent;
+    }
+    cn_fetch(c, block);
+}
+
 void cn_fetch_again(cn_consensus *c)
 {
+    for (size_t i = 0; i < c->slot_count; i++)
+        if (c->slot[i].view > c->final_view && c->slot[i].cert[CN_NOTARIZE - 1])
+            cn_fetch_ancestry(c, &c->slot[i].cert[CN_NOTARIZE - 1]->block);
     for (size_t i = 0; i < c->want_count; i++)
         if (c->now >= c->want[i].asked_ms + cn_delay(c)) {
             if (c->want[i].times >= 3)
@@ -161,9 +178,8 @@ void cn_on_block(cn_consensus *c, const cn_block *block)
     }
     if (!unwant(c, &digest))
         return; /* nobody asked */
-    entry *e = cn_entry_add(c, block, 0);
-    if (e && !parent_of(c, e))
-        cn_fetch(c, &e->block.header.parent);
+    if (cn_entry_add(c, block, 0))
+        cn_fetch_ancestry(c, &digest);
 }
 
 /* ---- execution ---- */

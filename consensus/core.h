@@ -160,6 +160,7 @@ entry *cn_entry_add(cn_consensus *c, const cn_block *block, uint64_t view); /* N
 void cn_execute_ready(cn_consensus *c);
 void cn_fetch(cn_consensus *c, const cn_digest *digest);
 void cn_fetch_again(cn_consensus *c);
+void cn_fetch_ancestry(cn_consensus *c, const cn_digest *block);
 void cn_on_block(cn_consensus *c, const cn_block *block);
 void cn_on_executed(cn_consensus *c, const cn_digest *digest, bool valid, bool closing_due);
 void cn_try_final(cn_consensus *c);

@@ -122,9 +122,8 @@ static void on_notarization(cn_consensus *c, slot *s)
     const cn_digest *block = &s->cert[CN_NOTARIZE - 1]->block;
     entry *e = cn_entry_find(c, block);
     s->notarized_ms = c->now;
-    if (!e)
-        cn_fetch(c, block);
-    else if (e->view < s->view)
+    cn_fetch_ancestry(c, block);
+    if (e && e->view < s->view)
         e->view = s->view;
     if (e && e->exec == EXEC_INVALID)
         cn_stop(c, "a quorum notarized a block that does not execute here: this node has diverged; compare carnet fsck "

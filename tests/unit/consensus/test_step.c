@@ -136,6 +136,32 @@ Test(step, a_nullify_vote_is_answered_with_the_notarization_that_was_kept)
     done(c);
 }
 
+/* A body of an earlier life whose parent only others hold: without the parent the node stands still with the
+ * notarization in its hands. */
+Test(step, the_missing_parent_of_a_restored_body_is_asked_for)
+{
+    cn_consensus_config cfg = config_of(4, 1);
+    cn_block block = {.header = {.version = 1, .kind = CN_BLOCK_CHECKPOINT, .epoch = 1, .height = 2, .time_ms = T0}};
+    block.header.parent = some_block;
+    block.digest = cn_header_digest(&block.header);
+    cfg.block_count = 1;
+    cfg.block = &block;
+    cn_consensus *c = cn_consensus_new(&cfg, T0);
+    tick(c, T0 + 1);
+    cr_expect_null(find_action(&actions, CN_ACT_FETCH), "of no use while nobody notarized it");
+    for (unsigned signer = 0; signer < 4; signer++) {
+        cn_vote v = make_vote(signer, CN_NOTARIZE, 2, &block.digest);
+        if (signer == 1)
+            continue;
+        cn_actions_clear(&actions);
+        hear_vote(c, T0 + 2, &v, &actions);
+    }
+    const cn_action *ask = find_action(&actions, CN_ACT_FETCH);
+    cr_assert_not_null(ask);
+    cr_expect(cn_digest_eq(&ask->parent, &some_block));
+    done(c);
+}
+
 static uint64_t build_time(uint64_t now)
 {
     cn_consensus_config cfg = config_of(4, 2); /* leads view 1 */
