@@ -65,6 +65,8 @@ static void open_core(sim *s, unsigned i)
                                .certificate = nd->notarization};
     cfg.may_vote =
         nd->self != OBSERVER && nd->floor_epoch <= nd->epoch && !(nd->lost_journal && nd->key <= nd->lost_key);
+    if (cfg.may_vote && nd->key > nd->newest_key)
+        nd->newest_key = nd->key;
     newest_checkpoint(nd, &cfg.checkpoint_time_ms, &cfg.checkpoint_log_size);
     record_begin(s, i, &cfg);
     nd->core = cn_consensus_new(&cfg, node_clock(s, i));
@@ -155,7 +157,7 @@ void rot_journal(sim *s, unsigned i)
 {
     node *nd = &s->node[i];
     nd->lost_journal = true;
-    nd->lost_key = nd->key;
+    nd->lost_key = nd->newest_key;
     nd->rows = nd->notarizations = 0;
     for (size_t k = 0; k < nd->bodies; k++)
         free_block(&nd->body[k]);
@@ -165,8 +167,8 @@ void rot_journal(sim *s, unsigned i)
     tell(s, i, "finds its safety table damaged");
 }
 
-/* Nothing of the old epoch goes over: its core, what it had not written, and the blocks that waited are gone. Rows of
- * the old epoch may stay on the disk until it is tidied. */
+/* Nothing of the old epoch goes over: its core, what it had not written, and the blocks that waited are gone. Its rows
+ * stay until the floor that passes them is durable: after a loss of the ledger they would be needed again. */
 void follow_epoch(sim *s, unsigned i)
 {
     node *nd = &s->node[i];
@@ -178,12 +180,6 @@ void follow_epoch(sim *s, unsigned i)
     nd->token = 0;
     if (nd->floor_epoch < tip->epoch + 1)
         raise_floor(s, i, tip->epoch + 1, 0);
-    size_t kept = 0;
-    bool tidy = rng_chance(&s->r, 50);
-    for (size_t k = 0; k < nd->rows; k++) /* after a loss of the ledger there are rows of later epochs */
-        if (!tidy || nd->row[k].epoch > tip->epoch)
-            nd->row[kept++] = nd->row[k];
-    nd->rows = kept;
     for (size_t k = 0; k < nd->bodies; k++)
         free_block(&nd->body[k]);
     nd->bodies = 0;

@@ -8,9 +8,21 @@
 #include <unistd.h>
 
 static const char *const mutations[] = {
-    "notarize-twice",   "finalize-after-nullify", "nullify-after-finalize",   "votes-not-durable", "ancestry-skipped",
-    "quorum-minus-one", "count-arrivals",         "own-vote-twice",           "epoch-ignored",     "floor-falls",
-    "closing-skipped",  "bitmap-unchecked",       "notarization-not-durable", "time-unchecked",
+    "notarize-twice",
+    "finalize-after-nullify",
+    "nullify-after-finalize",
+    "votes-not-durable",
+    "ancestry-skipped",
+    "quorum-minus-one",
+    "count-arrivals",
+    "own-vote-twice",
+    "epoch-ignored",
+    "floor-falls",
+    "closing-skipped",
+    "bitmap-unchecked",
+    "notarization-not-durable",
+    "time-unchecked",
+    "ancestor-not-fetched",
 };
 #define MUTATIONS (sizeof mutations / sizeof mutations[0])
 #define MUTATION_SEEDS 10000u

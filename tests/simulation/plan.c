@@ -11,7 +11,7 @@ static plan_item *add(plan *p, plan_item item)
     return &p->item[p->n++];
 }
 
-static void plan_conditions(plan *p, rng *r, unsigned validators)
+static void plan_conditions(plan *p, rng *r, unsigned validators, uint64_t seed)
 {
     if (rng_chance(r, 60))
         add(p, (plan_item){.kind = E_LOSS, .value = rng_below(r, 15)});
@@ -19,7 +19,7 @@ static void plan_conditions(plan *p, rng *r, unsigned validators)
     add(p, (plan_item){.kind = E_DELAY, .value = 2 + rng_below(r, rng_chance(r, 30) ? 80 : 12)});
     for (unsigned k = 0; k < cn_max_faults(validators); k++) {
         unsigned who = (unsigned)rng_below(r, validators);
-        if (rng_chance(r, 12))
+        if (rng_chance(r, seed % 5 ? 12 : 60))
             add(p, (plan_item){.kind = E_ROT_JOURNAL,
                                .at = rng_below(r, p->length),
                                .node = who,
@@ -106,6 +106,26 @@ static void plan_return(plan *p, rng *r)
         }
 }
 
+/* One world in five is rough: whole networks go down again and again, under partitions that hardly end, with disks that
+ * are often full. Nodes then hold different parts of what was voted for. */
+static void plan_rough(plan *p, rng *r)
+{
+    for (uint64_t k = rng_below(r, 20); k > 0; k--)
+        add(p, crash_of(r, (unsigned)rng_below(r, p->hosts), rng_below(r, p->length)));
+    for (uint64_t k = rng_below(r, 3); k > 0; k--) {
+        uint64_t at = rng_below(r, p->length - 3);
+        for (unsigned i = 0; i < p->hosts; i++)
+            add(p, crash_of(r, i, at + rng_below(r, 3)));
+    }
+    for (uint64_t k = rng_below(r, 20); k > 0; k--)
+        plan_partition(p, r);
+    for (uint64_t k = rng_below(r, 4); k > 0; k--)
+        add(p, (plan_item){.kind = E_DISK_FULL,
+                           .at = rng_below(r, p->length),
+                           .node = (unsigned)rng_below(r, p->hosts),
+                           .value = 50 + rng_below(r, 1500)});
+}
+
 void plan_from_seed(uint64_t seed, unsigned validators, plan *p)
 {
     rng stream = {seed * UINT64_C(0xd1342543de82ef95) + 7}, *r = &stream;
@@ -113,7 +133,7 @@ void plan_from_seed(uint64_t seed, unsigned validators, plan *p)
         rng_next(r);
     *p = (plan){.hosts = validators, .length = 1500 + rng_below(r, 2500)};
     p->statements = 8 + (unsigned)rng_below(r, 40);
-    plan_conditions(p, r, validators);
+    plan_conditions(p, r, validators, seed);
     plan_changes(p, r, validators);
     for (unsigned k = 0; k < p->statements; k++)
         add(p,
@@ -128,6 +148,8 @@ void plan_from_seed(uint64_t seed, unsigned validators, plan *p)
     for (uint64_t k = rng_below(r, 5); k > 0; k--)
         plan_partition(p, r);
     plan_hosts(p, r);
+    if (seed % 5 == 0)
+        plan_rough(p, r);
     plan_return(p, r);
 }
 

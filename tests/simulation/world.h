@@ -23,7 +23,7 @@
 #define CLOCK_START_MS 100000000u /* a clock that is set hours back is still after its epoch */
 #define SKEW_MS 300u
 #define MAX_SETS 64
-#define MAX_ITEMS 160
+#define MAX_ITEMS 256
 #define OBSERVER 1000u
 #define REPLAYED 48u
 
@@ -125,7 +125,7 @@ typedef struct node {
     uint64_t safe_epoch, safe_view; /* the floor that a crash leaves */
     bool may_lose_journal;          /* in this run; counted among the faulty */
     bool lost_journal;              /* it is damaged: lost_key never votes again */
-    unsigned lost_key;
+    unsigned lost_key, newest_key;  /* the newest it ever voted with, whatever its ledger knows now */
     /* volatile */
     uint64_t floor_epoch, floor_view;
     uint64_t token; /* the newest that the core asked for */
