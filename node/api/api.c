@@ -1,6 +1,7 @@
 /* The server: connections, bodies with a cap, routing. */
 #include "node/api/api.h"
 
+#include "node/api/deadline.h"
 #include "node/api/request.h"
 
 #include <arpa/inet.h>
@@ -11,13 +12,20 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define HEADERS_TIMEOUT_S                                                                                              \
-    10u /* a connection that has not sent its request's headers and is silent so long is closed                        \
-         */
-#define REQUEST_TIMEOUT_S 60u
+/* A caller that is silent so long is closed, before its first request and later. */
+#define FIRST_SILENCE_S 10u
+#define SILENCE_S 60u
+/* A caller that is not silent has so long for its first headers, for the next ones, and for a body or an answer beside
+ * a second for each 16 kB. */
+#define FIRST_HEADERS_MS 10000u
+#define NEXT_HEADERS_MS 60000u
+#define BODY_MS 10000u
+#define ANSWER_MS 60000u
+#define BYTES_PER_MS 16u
 
 struct cn_api {
     struct MHD_Daemon *daemon;
+    cn_deadlines *deadlines;
     cn_api_backend backend;
     atomic_size_t bodies;
     uint16_t port;
@@ -213,6 +221,28 @@ void cn_api_get_openapi(cn_request *r)
 
 /* ---- libmicrohttpd callbacks ---- */
 
+static cn_deadline *deadline_of(struct MHD_Connection *connection)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+    return info ? info->socket_context : NULL;
+}
+
+static void on_connection(void *ctx, struct MHD_Connection *connection, void **socket_context,
+                          enum MHD_ConnectionNotificationCode code)
+{
+    if (code == MHD_CONNECTION_NOTIFY_CLOSED) {
+        cn_deadline_leave(*socket_context);
+        *socket_context = NULL;
+        return;
+    }
+    int fd = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    cn_deadline *c = cn_deadline_enter(((cn_api *)ctx)->deadlines, fd);
+    if (!c)
+        (void)shutdown(fd, SHUT_RDWR); /* none is served without a limit */
+    cn_deadline_set(c, FIRST_HEADERS_MS);
+    *socket_context = c;
+}
+
 /* Called with the raw URI before anything is decoded; what it returns becomes the request's context. */
 static void *begin_request(void *ctx, const char *uri, struct MHD_Connection *connection)
 {
@@ -233,9 +263,9 @@ static void end_request(void *ctx, struct MHD_Connection *connection, void **con
                         enum MHD_RequestTerminationCode code)
 {
     (void)ctx;
-    (void)connection;
     (void)code;
     cn_request *r = *con_cls;
+    cn_deadline_set(deadline_of(connection), NEXT_HEADERS_MS);
     if (!r)
         return;
     if (r->response)
@@ -307,6 +337,7 @@ static enum MHD_Result send_reply(cn_request *r)
         cn_err err = {CN_NO_MEMORY, "", "the answer could not be built; try again later"};
         cn_reply_error(r, &err);
     }
+    cn_deadline_set(deadline_of(r->connection), ANSWER_MS + r->answer_len / BYTES_PER_MS);
     return r->response ? MHD_queue_response(r->connection, r->http_status, r->response) : MHD_NO;
 }
 
@@ -331,14 +362,19 @@ static enum MHD_Result handle(void *ctx, struct MHD_Connection *connection, cons
         return MHD_NO;
     if (!r->method) { /* first call: headers only */
         r->method = method;
-        (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, REQUEST_TIMEOUT_S);
+        (void)MHD_set_connection_option(connection, MHD_CONNECTION_OPTION_TIMEOUT, SILENCE_S);
+        cn_deadline_set(deadline_of(connection), BODY_MS);
         return refuse_declared(r) ? send_reply(r) : MHD_YES;
     }
     if (*upload_data_size > 0) {
         bool goes_on = collect_body(r, upload_data, *upload_data_size);
+        r->body_credit += *upload_data_size;
+        cn_deadline_extend(deadline_of(connection), r->body_credit / BYTES_PER_MS);
+        r->body_credit %= BYTES_PER_MS;
         *upload_data_size = 0;
         return goes_on ? MHD_YES : MHD_NO;
     }
+    cn_deadline_set(deadline_of(connection), 0); /* the time until it is final is ours */
     if (!refuse_malformed(r))
         dispatch(r);
     return send_reply(r);
@@ -392,15 +428,22 @@ cn_status cn_api_start(const char *address, const cn_api_backend *backend, cn_ap
     if (!api)
         return cn_fail(err, CN_NO_MEMORY, "api", "out of memory");
     api->backend = *backend;
+    api->deadlines = cn_deadlines_start();
+    if (!api->deadlines) {
+        free(api);
+        return cn_fail(err, CN_NO_MEMORY, "api", "out of memory");
+    }
     unsigned flags = MHD_USE_INTERNAL_POLLING_THREAD | MHD_USE_THREAD_PER_CONNECTION | MHD_USE_POLL;
     if (where.ss_family == AF_INET6)
         flags |= MHD_USE_IPv6;
-    api->daemon = MHD_start_daemon(flags, 0, NULL, NULL, handle, api, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&where,
-                                   MHD_OPTION_URI_LOG_CALLBACK, begin_request, api, MHD_OPTION_NOTIFY_COMPLETED,
-                                   end_request, NULL, MHD_OPTION_CONNECTION_LIMIT, 256u,
-                                   MHD_OPTION_PER_IP_CONNECTION_LIMIT, 256u, MHD_OPTION_CONNECTION_TIMEOUT,
-                                   HEADERS_TIMEOUT_S, MHD_OPTION_THREAD_STACK_SIZE, (size_t)512 * 1024, MHD_OPTION_END);
+    api->daemon =
+        MHD_start_daemon(flags, 0, NULL, NULL, handle, api, MHD_OPTION_SOCK_ADDR, (struct sockaddr *)&where,
+                         MHD_OPTION_URI_LOG_CALLBACK, begin_request, api, MHD_OPTION_NOTIFY_COMPLETED, end_request,
+                         NULL, MHD_OPTION_CONNECTION_LIMIT, 256u, MHD_OPTION_PER_IP_CONNECTION_LIMIT, 256u,
+                         MHD_OPTION_CONNECTION_TIMEOUT, FIRST_SILENCE_S, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+                         api, MHD_OPTION_THREAD_STACK_SIZE, (size_t)512 * 1024, MHD_OPTION_END);
     if (!api->daemon) {
+        cn_deadlines_stop(api->deadlines);
         free(api);
         return cn_fail(err, CN_IO, "api.listen",
                        "cannot listen on %s: the port is taken; stop its owner or set api.listen", address);
@@ -421,5 +464,6 @@ void cn_api_stop(cn_api *api)
     if (!api)
         return;
     MHD_stop_daemon(api->daemon);
+    cn_deadlines_stop(api->deadlines);
     free(api);
 }

@@ -37,12 +37,13 @@ bool cn_request_query_u64(cn_request *r, const char *name, uint64_t *ret, bool *
     return true;
 }
 
-static void set_response(cn_request *r, unsigned http_status, struct MHD_Response *response, const char *type)
+static void set_response(cn_request *r, unsigned http_status, struct MHD_Response *response, size_t n, const char *type)
 {
     if (r->response)
         MHD_destroy_response(r->response);
     r->response = response;
     r->http_status = http_status;
+    r->answer_len = n;
     if (!response)
         return;
     MHD_add_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
@@ -56,7 +57,8 @@ static void reply_json_as(cn_request *r, unsigned http_status, json_t *json, con
     json_decref(json);
     if (!text)
         return;
-    set_response(r, http_status, MHD_create_response_from_buffer(strlen(text), text, MHD_RESPMEM_MUST_FREE), type);
+    size_t n = strlen(text);
+    set_response(r, http_status, MHD_create_response_from_buffer(n, text, MHD_RESPMEM_MUST_FREE), n, type);
 }
 
 void cn_reply_json(cn_request *r, unsigned http_status, json_t *json)
@@ -66,7 +68,8 @@ void cn_reply_json(cn_request *r, unsigned http_status, json_t *json)
 
 void cn_reply_bytes(cn_request *r, unsigned http_status, const char *type, const void *p, size_t n)
 {
-    set_response(r, http_status, MHD_create_response_from_buffer(n, (void *)(uintptr_t)p, MHD_RESPMEM_MUST_COPY), type);
+    set_response(r, http_status, MHD_create_response_from_buffer(n, (void *)(uintptr_t)p, MHD_RESPMEM_MUST_COPY), n,
+                 type);
 }
 
 void cn_reply_header(cn_request *r, const char *name, const char *value)

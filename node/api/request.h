@@ -21,12 +21,13 @@ typedef struct cn_request {
     bool path_too_long;
     const char *method;
     uint8_t *body;
-    size_t body_len, body_cap, body_dropped;
+    size_t body_len, body_cap, body_dropped, body_credit;
     atomic_size_t *bodies; /* bytes that all requests hold */
     bool body_too_large, out_of_memory;
     char argument[CN_API_PATH_MAX]; /* the decoded {…} part of the route's path */
     unsigned http_status;           /* 0 until answered */
     struct MHD_Response *response;
+    size_t answer_len;
 } cn_request;
 
 const char *cn_request_query(const cn_request *r, const char *name); /* NULL: absent; "" for a bare name */
