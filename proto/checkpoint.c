@@ -219,6 +219,19 @@ void cn_note_add(cn_buf *out, const cn_checkpoint *c, const char *name, const cn
     put_line(out, signer, id, CN_SPAN(stamp, 8), &s->cosignature);
 }
 
+void cn_tlog_proof_begin(cn_buf *out, uint64_t index, const cn_digest *path, size_t path_len)
+{
+    char line[80];
+    int n = snprintf(line, sizeof line, "c2sp.org/tlog-proof@v1\nindex %" PRIu64 "\n", index);
+    cn_put_bytes(out, line, (size_t)n);
+    for (size_t i = 0; i < path_len; i++) {
+        size_t len = cn_base64(path[i].b, CN_DIGEST_LEN, line);
+        cn_put_bytes(out, line, len);
+        cn_put_u8(out, '\n');
+    }
+    cn_put_u8(out, '\n');
+}
+
 /* ---- reading of notes ---- */
 
 /* The line at the front of *rest without its newline; false when there is none. */

@@ -80,6 +80,9 @@ void cn_note_begin(cn_buf *out, const cn_checkpoint *c);
 void cn_note_add(cn_buf *out, const cn_checkpoint *c, const char *name, const cn_set_row *row,
                  const cn_checkpoint_signatures *s);
 
+/* The lines of a C2SP tlog-proof in front of the note: the entry's index, and its path from the leaf upwards. */
+void cn_tlog_proof_begin(cn_buf *out, uint64_t index, const cn_digest *path, size_t path_len);
+
 typedef struct cn_note_line { /* views into the note */
     cn_span name;
     uint8_t key_id[4];

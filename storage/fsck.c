@@ -223,6 +223,32 @@ static void check_free_pages(fsck *f, MDB_env *env)
     mdb_cursor_close(cursor);
 }
 
+/* Each row is about the checkpoint that stands there, ranks are dense, no member has two. Whether the signatures verify
+ * is for whoever relies on them. */
+static void check_signatures(fsck *f)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val k, v;
+    uint64_t height = UINT64_MAX;
+    uint32_t rank = 0;
+    int rc = mdb_cursor_open(f->txn, f->t->dbi[T_SIGNATURES], &cursor);
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+    for (; rc == 0; rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+        cn_block_row block;
+        cn_checkpoint_signatures s;
+        uint64_t at = k.mv_size == 12 ? cn_load_u64(k.mv_data) : UINT64_MAX;
+        rank = at == height ? rank + 1 : 0;
+        height = at;
+        if (k.mv_size != 12 || cn_load_u32((const uint8_t *)k.mv_data + 8) != rank ||
+            cn_checkpoint_signatures_decode(v.mv_data, v.mv_size, &s, NULL) != CN_OK || s.height != at ||
+            cn_block_row_get(f->txn, f->t, at, &block, NULL) != CN_OK || block.header.kind == CN_BLOCK_NORMAL ||
+            !cn_digest_eq(&block.digest, &s.block))
+            fault(f, "signed: a row of height %llu is not about a checkpoint here", (unsigned long long)at);
+    }
+    mdb_cursor_close(cursor);
+}
+
 static void check_certificates(fsck *f)
 {
     MDB_cursor *cursor = NULL;
@@ -333,6 +359,7 @@ static void check_blocks(fsck *f)
     check_length(f, T_ERASED, f->batches_erased);
     check_length(f, T_ITEMS, f->batches_with_items);
     check_certificates(f);
+    check_signatures(f);
 }
 
 /* ---- state map: from its leaves alone, sharing no code with map.c ---- */

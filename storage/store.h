@@ -6,6 +6,7 @@
 #ifndef CARNET_STORAGE_STORE_H
 #define CARNET_STORAGE_STORE_H
 
+#include "proto/checkpoint.h"
 #include "proto/header.h"
 #include "proto/merkle.h"
 #include "proto/state.h"
@@ -77,6 +78,13 @@ cn_status cn_store_commit(cn_store *store, const cn_commit_block *blocks, size_t
  * CN_EVIDENCE_KEPT: who misbehaves all the time is proved well enough, and shall not fill the disk. */
 #define CN_EVIDENCE_KEPT 4096u
 cn_status cn_store_put_evidence(cn_store *store, cn_span evidence, bool *ret_new, cn_err *err);
+/* Keeps what validators signed about final checkpoints (verified by the caller), in order of arrival, in one synced
+ * transaction. A member's second one of a height is passed over; *ret_new counts the others. CN_CONFLICT: the block
+ * there is another one, or no checkpoint. Those of closing blocks stay, others while their checkpoint is among the
+ * newest. */
+#define CN_SIGNED_CHECKPOINTS_KEPT 64u
+cn_status cn_store_put_signatures(cn_store *store, const cn_checkpoint_signatures *s, size_t count, size_t *ret_new,
+                                  cn_err *err);
 /* Adds the finalization of an already stored block. */
 cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span certificate, cn_err *err);
 
@@ -112,6 +120,9 @@ cn_status cn_snapshot_certificate(cn_snapshot *s, uint64_t height, cn_span *ret,
                                   cn_err *err); /* CN_NOT_FOUND: none of its own */
 /* Every proof of misbehaviour kept, until `one` returns false. */
 cn_status cn_snapshot_evidence(cn_snapshot *s, bool (*one)(void *ctx, cn_span evidence), void *ctx, cn_err *err);
+/* In order of arrival; none is no error. */
+cn_status cn_snapshot_signatures(cn_snapshot *s, uint64_t height, cn_checkpoint_signatures *out, size_t max,
+                                 size_t *ret_count, cn_err *err);
 /* The closing block that began an epoch (R11; height 0 for the first), and the rows of its set. CN_NOT_FOUND: it has
  * not begun. The finalization of a closing block is always there: cn_snapshot_certificate. */
 cn_status cn_snapshot_epoch(cn_snapshot *s, uint64_t epoch, uint64_t *ret_closing_height, cn_span *ret_rows,

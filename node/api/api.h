@@ -56,6 +56,7 @@ typedef struct cn_api_backend {
     void (*metrics)(void *ctx, char **ret_text, size_t *ret_len); /* Prometheus text; freed by the API */
     cn_digest network;
     const uint8_t *subject_salt; /* 32 bytes */
+    const char *origin;          /* of genesis: names the log in proofs */
 } cn_api_backend;
 
 typedef struct cn_api cn_api;

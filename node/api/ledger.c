@@ -97,16 +97,6 @@ void cn_api_get_latest_header(cn_request *r)
     cn_snapshot_close(snap);
 }
 
-void cn_api_get_latest_checkpoint(cn_request *r)
-{
-    cn_snapshot *snap;
-    cn_tip tip;
-    if (!open_tip(r, &snap, &tip))
-        return;
-    reply_block(r, snap, tip.checkpoint, false);
-    cn_snapshot_close(snap);
-}
-
 void cn_api_get_validators(cn_request *r)
 {
     json_t *status = r->backend->status(r->backend->ctx);

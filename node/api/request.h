@@ -51,6 +51,9 @@ json_t *cn_json_hex(const void *p, size_t n);
 json_t *cn_json_time(uint64_t ms); /* RFC 3339 with milliseconds, UTC */
 json_t *cn_json_problem(const cn_err *err);
 
+/* A ZIP, or why there is none. */
+void cn_api_reply_dossier(cn_request *r, cn_status st, const cn_buf *zip, const cn_err *err);
+
 /* Handlers, one file a family. */
 void cn_api_post_statements(cn_request *r);
 void cn_api_get_statement(cn_request *r);
@@ -83,7 +86,7 @@ void cn_api_get_openapi(cn_request *r);
       "admitted or none.",                                                                                             \
       "wait")                                                                                                          \
     X("GET", "/v1/statements/", "/proof", true, cn_api_get_statement_proof,                                            \
-      "Proof of one final statement that verifies offline from the genesis digest.", "format")                         \
+      "Proof of one final statement: native (a dossier), cose (RFC 9942 receipts), tlog (C2SP).", "format member")     \
     X("GET", "/v1/statements/", "", true, cn_api_get_statement, "Status, position and content of a statement.", "")    \
     X("GET", "/v1/subjects/", "/events", true, cn_api_get_subject_events,                                              \
       "Events that declare the subject, in ledger order.", "from to type cursor limit")                                \
@@ -92,7 +95,8 @@ void cn_api_get_openapi(cn_request *r);
     X("GET", "/v1/subjects/", "", true, cn_api_get_subject, "Completeness record of the subject.", "")                 \
     X("GET", "/v1/blocks/", "", true, cn_api_get_block, "Header, finalization and statement ids of a block.", "")      \
     X("GET", "/v1/headers/latest", "", false, cn_api_get_latest_header, "Newest final header.", "")                    \
-    X("GET", "/v1/checkpoints/latest", "", false, cn_api_get_latest_checkpoint, "Newest final checkpoint.", "")        \
+    X("GET", "/v1/checkpoints/latest", "", false, cn_api_get_latest_checkpoint,                                        \
+      "Newest final checkpoint, with what validators signed about it; format=note: as a C2SP signed note.", "format")  \
     X("GET", "/v1/validators", "", false, cn_api_get_validators, "The validator set in force.", "")                    \
     X("GET", "/v1/members", "", false, cn_api_get_members,                                                             \
       "Members with roles and capture keys, as of the newest checkpoint.", "")                                         \

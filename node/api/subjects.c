@@ -241,16 +241,6 @@ void cn_api_get_subject_events(cn_request *r)
 
 /* ---- dossiers ---- */
 
-static void reply_dossier(cn_request *r, cn_status st, const cn_buf *zip, const cn_err *err)
-{
-    if (st == CN_OK) {
-        cn_reply_bytes(r, MHD_HTTP_OK, "application/zip", zip->p, zip->n);
-        cn_reply_header(r, "Content-Disposition", "attachment; filename=\"audit.zip\"");
-    } else {
-        cn_reply_error(r, err);
-    }
-}
-
 void cn_api_get_subject_audit(cn_request *r)
 {
     subject subj;
@@ -267,30 +257,6 @@ void cn_api_get_subject_audit(cn_request *r)
     cn_buf zip;
     cn_buf_init(&zip, CN_AUDIT_MAX_BYTES);
     cn_status st = cn_audit_subject(r->backend->store, r->backend->subject_salt, subj.uri, &zip, &err);
-    reply_dossier(r, st, &zip, &err);
-    cn_buf_free(&zip);
-}
-
-void cn_api_get_statement_proof(cn_request *r)
-{
-    cn_digest id;
-    cn_err err = {0};
-    const char *format = cn_request_query(r, "format");
-    if (!cn_request_digest(r, "statement id", &id))
-        return;
-    if (format && strcmp(format, "native") != 0) {
-        cn_fail(&err, CN_INVALID, "format", "\"%.40s\" is not exported by this version; use format=native", format);
-        cn_reply_error(r, &err);
-        return;
-    }
-    if (!r->backend->wait_checkpoint(r->backend->ctx, CHECKPOINT_WAIT_MS)) {
-        cn_fail(&err, CN_TIMEOUT, "checkpoint", "no checkpoint covered what is final in time; see /v1/why");
-        cn_reply_error(r, &err);
-        return;
-    }
-    cn_buf zip;
-    cn_buf_init(&zip, CN_AUDIT_MAX_BYTES);
-    cn_status st = cn_audit_statement(r->backend->store, r->backend->subject_salt, &id, &zip, &err);
-    reply_dossier(r, st, &zip, &err);
+    cn_api_reply_dossier(r, st, &zip, &err);
     cn_buf_free(&zip);
 }

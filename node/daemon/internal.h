@@ -37,6 +37,7 @@ typedef enum cn_wire_type {
     CN_WIRE_SYNC_BLOCKS = 8,   /* u32 count | (header | u32 count | (u32 length | SignedStatement)*)* | finalization */
     CN_WIRE_WAY_REQUEST = 9,   /* "this side does not know your key" */
     CN_WIRE_WAY = 10,          /* proof of the validators' channel keys (way.c) */
+    CN_WIRE_SIGNATURES = 11,   /* 1 to 32 times what a validator signed about a final checkpoint (endorse.c) */
 } cn_wire_type;
 
 /* ---- admission: one group of statements on its way into the pool ---- */
@@ -172,6 +173,7 @@ struct cn_node {
     uint64_t final_log_size, checkpoint_log_size;
     atomic_ullong statements_final, blocks_final, bad_peer_bytes, refused_statements;
     cn_way_copy way;
+    struct cn_endorser *endorser; /* the consensus thread's */
     atomic_ullong evidence_total;
     atomic_bool run_under_way[CN_LINK_SLOTS]; /* final blocks of that peer are being checked (sync.c) */
 
@@ -267,6 +269,16 @@ void cn_peers_learn(cn_node *node, const cn_digest *member, const char *name, co
 bool cn_way_serve(cn_node *node, cn_buf *out); /* from any thread; false: there is none */
 bool cn_way_on_stranger(void *ctx, uint8_t type, const uint8_t *payload, size_t n, uint8_t *ret_type, cn_buf *reply);
 void cn_way_take(cn_node *node, const uint8_t *p, size_t n);
+
+/* endorse.c */
+void cn_endorse_open(cn_node *node);
+void cn_endorse_free(cn_node *node);
+void cn_endorse_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count);
+void cn_endorse_offer(cn_node *node, unsigned slot); /* a link is up */
+void cn_endorse_poll(cn_node *node, uint64_t now_ms);
+bool cn_endorse_receive(cn_node *node, unsigned slot, const uint8_t *p, size_t n); /* false: no honest node sends it */
+/* Of the newest checkpoint: signatures held, of how many, and whether this node's is one. */
+void cn_endorse_count(cn_node *node, uint64_t *ret_height, unsigned *ret_held, unsigned *ret_of, bool *ret_own);
 
 /* sync.c */
 void cn_sync_ask(cn_node *node, bool now);

@@ -181,6 +181,7 @@ void cn_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count)
     }
     atomic_fetch_add(&node->blocks_final, count);
     node->final_ms = cn_monotonic_ms();
+    cn_endorse_note_final(node, blocks, count);
     const cn_ledger_block *tip = cn_ledger_tip(node->ledger);
     cn_ledger_block_checkpoint(tip, &checkpoint_time, &checkpoint_log);
     pthread_mutex_lock(&node->final_lock);
@@ -352,6 +353,10 @@ static void handle(cn_node *node, const cn_message_task *m)
     case CN_WIRE_SYNC_REQUEST:
         cn_sync_serve(node, m->peer, m->bytes, m->n);
         break;
+    case CN_WIRE_SIGNATURES:
+        if (!cn_endorse_receive(node, m->peer, m->bytes, m->n))
+            cn_note_bad_bytes(node);
+        break;
     case CN_WIRE_WAY:
         cn_way_take(node, m->bytes, m->n);
         break;
@@ -384,6 +389,7 @@ static void run_task(cn_node *node, cn_task *task)
         cn_log(node, "info", "link to %s is %s", node->peer[m->peer].where.name, m->up ? "up" : "down");
         if (m->up) {
             cn_admit_offer(node, m->peer);
+            cn_endorse_offer(node, m->peer);
             cn_sync_ask_peer(node, m->peer);
         }
         free(task);
@@ -438,6 +444,7 @@ static void keep_house(cn_node *node)
     cn_body_ask_again(node, now);
     node->in_events = false;
     cn_sync_poll(node, now);
+    cn_endorse_poll(node, now);
     cn_core_step(node, &(cn_event){.kind = CN_EV_RTT, .rtt_ms = slowest_round_trip_ms(node)});
 }
 

@@ -137,7 +137,8 @@ static cn_status open_api(cn_node *node, cn_err *err)
                               .wait_checkpoint = cn_report_wait_checkpoint,
                               .metrics = cn_report_metrics,
                               .network = node->genesis.network,
-                              .subject_salt = node->genesis.subject_salt};
+                              .subject_salt = node->genesis.subject_salt,
+                              .origin = node->genesis.origin};
     return cn_api_start(node->config.api_listen, &backend, &node->api, err);
 }
 
@@ -199,6 +200,7 @@ cn_status cn_node_open(const cn_config *config, cn_node **ret, cn_err *err)
         st = cn_epoch_open(node, err);
     if (st == CN_OK) {
         note_start(node);
+        cn_endorse_open(node);
         st = cn_peers_open(node, err);
     }
     cn_buf_free(&genesis);
@@ -268,6 +270,7 @@ void cn_node_free(cn_node *node)
     if (node->core)
         cn_consensus_free(node->core);
     cn_bodies_free(node);
+    cn_endorse_free(node);
     while (node->events) {
         cn_local_event *e = node->events;
         node->events = e->next;

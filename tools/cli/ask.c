@@ -236,22 +236,48 @@ int cmd_audit(int argc, char **argv)
     return fetch_dossier(&args, path);
 }
 
+/* A proof in somebody else's format: the bytes as they come. */
+static int fetch_proof(const cli_args *args, const char *path)
+{
+    cli_answer a;
+    cn_err err = {0};
+    const char *out = cli_value(args, "--out"), *format = cli_value(args, "--format");
+    cn_status st = cli_http(cli_value(args, "--api"), path, NULL, NULL, 0, 60, &a, &err);
+    if (st != CN_OK)
+        return cli_complain(EXIT_NO, &err);
+    if ((st = cli_problem(&a, &err)) == CN_OK)
+        st = cli_write_file(out, a.body.p, a.body.n, 0644, &err);
+    if (st == CN_OK && cli_flag(args, "--json"))
+        cli_print_json(json_pack("{s:s, s:s, s:I}", "file", out, "format", format, "bytes", (json_int_t)a.body.n));
+    else if (st == CN_OK)
+        printf("%s: %s, %zu bytes\n", out, format, a.body.n);
+    cli_answer_free(&a);
+    return st == CN_OK ? EXIT_GOOD : cli_complain(EXIT_NO, &err);
+}
+
 int cmd_export(int argc, char **argv)
 {
-    cli_option options[] = {API_OPTION,
-                            {"--statement", false, true, "statement id", NULL},
-                            {"--format", false, true, "native", NULL},
-                            {"--out", false, true, "file to write", NULL},
-                            JSON_OPTION,
-                            {0}};
+    cli_option options[] = {
+        API_OPTION,
+        {"--statement", false, true, "statement id", NULL},
+        {"--format", false, true, "native (dossier), cose (RFC 9942 receipts), tlog (C2SP tlog-proof)", NULL},
+        {"--member", false, false, "with cose: the receipt of this validator alone", NULL},
+        {"--out", false, true, "file to write", NULL},
+        JSON_OPTION,
+        {0}};
     cli_args args;
     int status;
     char path[512];
-    if (!cli_parse(argc, argv, "export --api URL --statement ID --format native --out FILE", options, &args, &status))
+    if (!cli_parse(argc, argv, "export --api URL --statement ID --format native|cose|tlog --out FILE", options, &args,
+                   &status))
         return status;
-    const char *format = cli_value(&args, "--format");
-    if (strcmp(format, "native") != 0)
-        return cli_say(EXIT_USE, "--format %s is not exported by this version; use native", format);
-    snprintf(path, sizeof path, "/v1/statements/%.100s/proof?format=native", cli_value(&args, "--statement"));
-    return fetch_dossier(&args, path);
+    const char *format = cli_value(&args, "--format"), *member = cli_value(&args, "--member");
+    bool native = strcmp(format, "native") == 0, cose = strcmp(format, "cose") == 0;
+    if (!native && !cose && strcmp(format, "tlog") != 0)
+        return cli_say(EXIT_USE, "--format %s is not exported by this version; use native, cose or tlog", format);
+    if (member && !cose)
+        return cli_say(EXIT_USE, "--member goes with --format cose only");
+    snprintf(path, sizeof path, "/v1/statements/%.100s/proof?format=%s%s%.64s", cli_value(&args, "--statement"), format,
+             member ? "&member=" : "", member ? member : "");
+    return native ? fetch_dossier(&args, path) : fetch_proof(&args, path);
 }

@@ -165,14 +165,25 @@ static void put_file(const host *h, const char *name, const void *p, size_t n)
     CN_ASSERT(fd >= 0 && write(fd, p, n) == (ssize_t)n && close(fd) == 0);
 }
 
-static void put_vote_key(const host *h, const char *suffix)
+static void put_key(const host *h, const char *purpose, const char *suffix, const cn_secret_key *key)
 {
-    char name[64], text[CN_KEY_FILE_MAX], path[192];
-    cn_key_file file = {.purpose = "vote", .key = votes[h->index][h->generation]};
-    snprintf(name, sizeof name, "keys/vote%s.key", suffix);
+    char name[64], text[CN_KEY_FILE_MAX];
+    cn_key_file file = {.key = *key};
+    snprintf(file.purpose, sizeof file.purpose, "%s", purpose);
+    snprintf(name, sizeof name, "keys/%s%s.key", purpose, suffix);
     put_file(h, name, text, cn_key_file_format(&file, text));
+}
+
+static void put_validator_keys(const host *h, const char *suffix)
+{
+    char path[192];
+    const cn_secret_key *vote = &votes[h->index][h->generation];
+    put_key(h, "vote", suffix, vote);
+    put_key(h, "receipt", suffix, &receipts[h->index][h->generation]);
+    put_key(h, "cosignature", suffix, &cosignatures[h->index][h->generation]);
+    put_key(h, "log", suffix, &logs[h->index][h->generation]);
     snprintf(path, sizeof path, "%s/keys/safety%s.journal", h->dir, suffix);
-    CN_ASSERT(cn_safety_create(path, file.key.public_key.b, NULL) == CN_OK);
+    CN_ASSERT(cn_safety_create(path, vote->public_key.b, NULL) == CN_OK);
 }
 
 void files_make(host *h)
@@ -187,7 +198,7 @@ void files_make(host *h)
     files_remove(h);
     put_file(h, "genesis.json", written.p, written.n);
     put_file(h, "keys/channel.key", text, cn_key_file_format(&channel, text));
-    put_vote_key(h, "");
+    put_validator_keys(h, "");
 }
 
 /* The keys of a rotation, as keygen --next makes them. After an earlier one its files have taken the old names. */
@@ -195,13 +206,16 @@ void files_add_next(host *h)
 {
     char from[192], to[192];
     static const char *const moved[][2] = {{"keys/vote.next.key", "keys/vote.key"},
+                                           {"keys/receipt.next.key", "keys/receipt.key"},
+                                           {"keys/cosignature.next.key", "keys/cosignature.key"},
+                                           {"keys/log.next.key", "keys/log.key"},
                                            {"keys/safety.next.journal", "keys/safety.journal"}};
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < sizeof moved / sizeof moved[0]; i++) {
         snprintf(from, sizeof from, "%s/%s", h->dir, moved[i][0]);
         snprintf(to, sizeof to, "%s/%s", h->dir, moved[i][1]);
         (void)rename(from, to);
     }
-    put_vote_key(h, ".next");
+    put_validator_keys(h, ".next");
 }
 
 void files_remove(host *h)
@@ -216,6 +230,12 @@ void files_remove(host *h)
                                         "keys/safety.next.journal",
                                         "keys/safety.journal.new",
                                         "keys/safety.next.journal.new",
+                                        "keys/receipt.key",
+                                        "keys/receipt.next.key",
+                                        "keys/cosignature.key",
+                                        "keys/cosignature.next.key",
+                                        "keys/log.key",
+                                        "keys/log.next.key",
                                         "genesis.json"};
     char path[192];
     for (size_t i = 0; i < sizeof files / sizeof files[0]; i++) {

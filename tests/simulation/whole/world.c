@@ -315,12 +315,31 @@ static void happen(whole *w, event *e)
     free(e->bytes);
 }
 
+/* Every honest validator has signed the newest checkpoint, and every honest host holds that. */
+static bool endorsed(const whole *w)
+{
+    unsigned faulty = 0;
+    for (unsigned i = 0; i < HOSTS; i++)
+        faulty += w->host[i].twist != TWIST_NONE;
+    for (unsigned i = 0; i < HOSTS; i++) {
+        uint64_t height;
+        unsigned held, of;
+        bool own;
+        if (w->host[i].twist != TWIST_NONE)
+            continue;
+        cn_endorse_count(w->host[i].node, &height, &held, &of, &own);
+        if (held + faulty < of)
+            return false;
+    }
+    return true;
+}
+
 static bool settled(const whole *w)
 {
     for (unsigned i = 0; i < HOSTS; i++)
         if (w->host[i].twist == TWIST_NONE && (!w->host[i].node || w->host[i].height != w->blocks))
             return false;
-    return traffic_settled(w);
+    return traffic_settled(w) && endorsed(w);
 }
 
 /* Where everything stands, for who reads a trace. */

@@ -1,0 +1,194 @@
+/* Proofs of one statement in the formats of other people's verifiers (docs/proofs.md). */
+#include "node/api/audit.h"
+#include "node/api/request.h"
+#include "node/api/signed.h"
+#include "node/api/view.h"
+#include "proto/cbor.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define WAIT_MS 20000u
+#define SIGNED_WAIT_MS 5000u
+#define EXPORT_MAX (256u * 1024u)
+
+void cn_api_reply_dossier(cn_request *r, cn_status st, const cn_buf *zip, const cn_err *err)
+{
+    if (st == CN_OK) {
+        cn_reply_bytes(r, MHD_HTTP_OK, "application/zip", zip->p, zip->n);
+        cn_reply_header(r, "Content-Disposition", "attachment; filename=\"audit.zip\"");
+    } else {
+        cn_reply_error(r, err);
+    }
+}
+
+typedef struct proof {
+    cn_snapshot *snap;
+    cn_signed at;
+    uint64_t index;
+    cn_receipt_proof inclusion;
+} proof;
+
+static cn_status find(cn_request *r, const cn_digest *id, proof *p, cn_err *err)
+{
+    cn_status st = cn_signed_open(r->backend, SIGNED_WAIT_MS, &p->snap, &p->at, err);
+    if (st == CN_OK)
+        st = cn_snapshot_find_id(p->snap, id, &p->index, err);
+    if (st == CN_NOT_FOUND || (st == CN_OK && p->index >= p->at.checkpoint.size))
+        st = cn_fail(err, CN_NOT_FOUND, "statement", "%s is not final on this node", cn_digest_hex(id).s);
+    p->inclusion = (cn_receipt_proof){.size = p->at.checkpoint.size, .index = p->index};
+    if (st == CN_OK)
+        st = cn_snapshot_inclusion(p->snap, p->index, p->at.checkpoint.size, p->inclusion.path, &p->inclusion.path_len,
+                                   err);
+    return st;
+}
+
+static void put_receipt(const proof *p, size_t i, cn_buf *out)
+{
+    char signer[CN_SIGNER_NAME_MAX + 1];
+    cn_digest kid = cn_receipt_kid(p->at.set.row[p->at.place[i]].receipt_key);
+    cn_signer_name(&p->at.checkpoint, p->at.name[i], signer);
+    cn_receipt_write(out, &p->at.checkpoint, signer, &kid, &p->inclusion, &p->at.signature[i].receipt);
+}
+
+/* All of them as a CBOR array, or the one of `member` as it is. */
+static cn_status put_receipts(const proof *p, const char *member, cn_buf *out, cn_err *err)
+{
+    if (!member)
+        cn_cbor_head(out, CN_CBOR_ARRAY, p->at.count);
+    for (size_t i = 0; i < p->at.count; i++)
+        if (!member || strcmp(member, p->at.name[i]) == 0)
+            put_receipt(p, i, out);
+    return out->n
+               ? CN_OK
+               : cn_fail(err, CN_NOT_FOUND, "member", "%.64s is not among those whose signatures are exported", member);
+}
+
+static void reply_proof(cn_request *r, const cn_digest *id, bool cose)
+{
+    cn_err err = {0};
+    cn_buf out;
+    const char *member = cn_request_query(r, "member");
+    proof *p = calloc(1, sizeof *p);
+    cn_buf_init(&out, EXPORT_MAX);
+    cn_status st = p ? find(r, id, p, &err) : cn_fail(&err, CN_NO_MEMORY, "proof", "out of memory");
+    if (st == CN_OK && cose) {
+        st = put_receipts(p, member, &out, &err);
+    } else if (st == CN_OK) {
+        cn_tlog_proof_begin(&out, p->index, p->inclusion.path, p->inclusion.path_len);
+        cn_signed_note(&p->at, &out);
+    }
+    if (st == CN_OK && out.fault)
+        st = cn_fail(&err, CN_NO_MEMORY, "proof", "out of memory");
+    if (st == CN_OK)
+        cn_reply_bytes(r, MHD_HTTP_OK,
+                       !cose    ? "text/plain; charset=utf-8"
+                       : member ? CN_RECEIPT_CONTENT_TYPE
+                                : "application/cbor",
+                       out.p, out.n);
+    else
+        cn_reply_error(r, &err);
+    if (p)
+        cn_snapshot_close(p->snap);
+    free(p);
+    cn_buf_free(&out);
+}
+
+static void reply_native(cn_request *r, const cn_digest *id)
+{
+    cn_err err = {0};
+    cn_buf zip;
+    if (!r->backend->wait_checkpoint(r->backend->ctx, WAIT_MS)) {
+        cn_fail(&err, CN_TIMEOUT, "checkpoint", "no checkpoint covered what is final in time; see /v1/why");
+        cn_reply_error(r, &err);
+        return;
+    }
+    cn_buf_init(&zip, CN_AUDIT_MAX_BYTES);
+    cn_status st = cn_audit_statement(r->backend->store, r->backend->subject_salt, id, &zip, &err);
+    cn_api_reply_dossier(r, st, &zip, &err);
+    cn_buf_free(&zip);
+}
+
+void cn_api_get_statement_proof(cn_request *r)
+{
+    cn_digest id;
+    cn_err err = {0};
+    const char *format = cn_request_query(r, "format");
+    if (!cn_request_digest(r, "statement id", &id))
+        return;
+    if (!format || strcmp(format, "native") == 0) {
+        reply_native(r, &id);
+    } else if (strcmp(format, "cose") == 0 || strcmp(format, "tlog") == 0) {
+        reply_proof(r, &id, format[0] == 'c');
+    } else {
+        cn_fail(&err, CN_INVALID, "format", "\"%.40s\" is not exported by this version; use native, cose or tlog",
+                format);
+        cn_reply_error(r, &err);
+    }
+}
+
+/* ---- checkpoints ---- */
+
+static json_t *view_signatures(const cn_signed *s)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < s->count; i++) {
+        const cn_set_row *row = &s->set.row[s->place[i]];
+        char signer[CN_SIGNER_NAME_MAX + 1], vkey[CN_NOTE_VKEY_MAX + 1], log_vkey[CN_NOTE_VKEY_MAX + 1];
+        cn_digest kid = cn_receipt_kid(row->receipt_key);
+        cn_signer_name(&s->checkpoint, s->name[i], signer);
+        cn_note_vkey(signer, CN_NOTE_COSIGNATURE_V1, row->cosignature_key, vkey);
+        cn_note_vkey(s->checkpoint.log_origin, CN_NOTE_ED25519, row->log_key, log_vkey);
+        json_t *one =
+            json_pack("{s:s, s:o, s:s, s:o, s:o, s:s, s:s}", "name", s->name[i], "member", cn_json_digest(&row->member),
+                      "signer", signer, "receipt_kid", cn_json_digest(&kid), "receipt_key",
+                      cn_json_hex(row->receipt_key, 33), "cosignature_vkey", vkey, "log_vkey", log_vkey);
+        json_object_set_new(one, "receipt_base64", cn_view_base64(s->signature[i].receipt.b, CN_SIGNATURE_LEN));
+        json_object_set_new(one, "cosignature_base64", cn_view_base64(s->signature[i].cosignature.b, CN_SIGNATURE_LEN));
+        json_object_set_new(one, "log_base64", cn_view_base64(s->signature[i].log.b, CN_SIGNATURE_LEN));
+        json_array_append_new(list, one);
+    }
+    return list;
+}
+
+static json_t *view_checkpoint(cn_snapshot *snap, const cn_signed *s)
+{
+    cn_span certificate;
+    json_t *view = cn_view_header(&s->header, &s->checkpoint.block);
+    cn_status st = cn_snapshot_certificate(snap, s->header.height, &certificate, NULL);
+    json_object_set_new(view, "finalization_base64",
+                        st == CN_OK ? cn_view_base64(certificate.p, certificate.n) : json_null());
+    json_object_set_new(view, "log_origin", json_string(s->checkpoint.log_origin));
+    json_object_set_new(view, "signatures", view_signatures(s));
+    return view;
+}
+
+void cn_api_get_latest_checkpoint(cn_request *r)
+{
+    cn_snapshot *snap = NULL;
+    cn_err err = {0};
+    const char *format = cn_request_query(r, "format");
+    cn_signed *s = calloc(1, sizeof *s);
+    cn_buf note;
+    cn_buf_init(&note, CN_MAX_NOTE_BYTES);
+    cn_status st =
+        s ? cn_snapshot_open(r->backend->store, &snap, &err) : cn_fail(&err, CN_NO_MEMORY, "", "out of memory");
+    if (st == CN_OK && format && strcmp(format, "note") != 0)
+        st = cn_fail(&err, CN_INVALID, "format", "\"%.40s\" is none of a checkpoint's; use note, or none for JSON",
+                     format);
+    if (st == CN_OK)
+        st = cn_signed_read(snap, r->backend, s, &err);
+    if (st == CN_OK && format && s->count == 0)
+        st = cn_fail(&err, CN_NOT_FOUND, "signatures", "no validator has signed this checkpoint yet; try again");
+    if (st == CN_OK && format) {
+        cn_signed_note(s, &note);
+        cn_reply_bytes(r, MHD_HTTP_OK, "text/plain; charset=utf-8", note.p, note.n);
+    } else if (st == CN_OK) {
+        cn_reply_json(r, MHD_HTTP_OK, view_checkpoint(snap, s));
+    } else {
+        cn_reply_error(r, &err);
+    }
+    cn_buf_free(&note);
+    cn_snapshot_close(snap);
+    free(s);
+}

@@ -1,0 +1,28 @@
+/* The newest checkpoint with what validators signed about it, as exports and callers see it. Private to node/api. */
+#ifndef CARNET_NODE_API_SIGNED_H
+#define CARNET_NODE_API_SIGNED_H
+
+#include "node/api/api.h"
+#include "proto/checkpoint.h"
+#include "proto/receipt.h"
+
+typedef struct cn_signed {
+    cn_header header;
+    cn_checkpoint checkpoint;
+    cn_validator_set set; /* that decided it */
+    size_t count;         /* in order of arrival */
+    cn_checkpoint_signatures signature[CN_MAX_VALIDATORS];
+    unsigned place[CN_MAX_VALIDATORS]; /* of the signer in the set */
+    char name[CN_MAX_VALIDATORS][CN_MAX_NAME + 1];
+} cn_signed;
+
+/* The newest checkpoint of the snapshot; none signed is no error. *ret is large. */
+cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, cn_signed *ret, cn_err *err);
+/* Opens a snapshot whose newest checkpoint covers what is final now and has the signatures of f + 1 validators: one of
+ * them is honest. Waits up to wait_ms. At most a quorum is left in *ret, the first that came: two exports are the same.
+ */
+cn_status cn_signed_open(const cn_api_backend *backend, uint64_t wait_ms, cn_snapshot **ret_snap, cn_signed *ret,
+                         cn_err *err);
+void cn_signed_note(const cn_signed *s, cn_buf *out); /* C2SP signed note */
+
+#endif
