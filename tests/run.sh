@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds Carnet three times and runs every test through ctest. On a fresh Debian 12 as root it
+# Installs what is missing (Debian packages; verifiers of others from npm), builds Carnet three times and runs every test through ctest. On a fresh Debian 12 as root it
 # needs nothing else; without root it needs the packages of `deploy/packages.sh list build test docker` to be there.
 #
 #   plain      RelWithDebInfo, warnings as errors: all tests, the repository check, processes and containers included
