@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Installs what is missing (Debian packages; verifiers of others from npm), builds Carnet three times and runs every test through ctest. On a fresh Debian 12 as root it
-# needs nothing else; without root it needs the packages of `deploy/packages.sh list build test docker` to be there.
+# Installs what is missing, builds Carnet three times and runs every test through ctest. On a fresh Debian 12 as root it
+# needs nothing else; without root it needs the packages of `deploy/packages.sh list build test docker` to be there. What
+# verifiers of others the tests use comes from npm, as their lock files pin it.
 #
 #   plain      RelWithDebInfo, warnings as errors: all tests, the repository check, processes and containers included
 #   sanitized  the same with ASan and UBSan: the unit tests and a shorter simulation
