@@ -3,6 +3,7 @@
 #include "node/api/request.h"
 #include "node/api/signed.h"
 #include "node/api/view.h"
+#include "node/formats/subject.h"
 #include "proto/cbor.h"
 
 #include <stdlib.h>
@@ -127,7 +128,102 @@ void cn_api_get_statement_proof(cn_request *r)
     }
 }
 
+/* ---- subjects: ICS-23 over the state map ---- */
+
+/* Existence of the completeness record, or absence: nothing was recorded up to this checkpoint. */
+static cn_status prove_subject(const cn_signed *at, cn_snapshot *snap, const cn_state_key *key, json_t *view,
+                               cn_err *err)
+{
+    cn_ics23_existence *there = calloc(1, sizeof *there);
+    cn_ics23_absence *absent = calloc(1, sizeof *absent);
+    cn_buf bytes;
+    cn_buf_init(&bytes, EXPORT_MAX);
+    cn_status st = there && absent ? cn_snapshot_prove(snap, key, there, err)
+                                   : cn_fail(err, CN_NO_MEMORY, "proof", "out of memory");
+    bool present = st == CN_OK;
+    if (present)
+        st = cn_ics23_encode_existence(there, &bytes);
+    else if (st == CN_NOT_FOUND && (st = cn_snapshot_prove_absent(snap, key, absent, err)) == CN_OK)
+        st = cn_ics23_encode_absence(absent, &bytes);
+    if (st == CN_OK) {
+        json_object_set_new(view, "present", json_boolean(present));
+        json_object_set_new(view, "root_base64", cn_view_base64(at->header.state_root.b, CN_DIGEST_LEN));
+        json_object_set_new(view, "key_base64", cn_view_base64(key->b, CN_STATE_KEY_LEN));
+        json_object_set_new(view, "value_base64",
+                            present ? cn_view_base64(there->value, there->value_len) : json_null());
+        json_object_set_new(view, "proof_base64", cn_view_base64(bytes.p, bytes.n));
+    }
+    cn_buf_free(&bytes);
+    free(there);
+    free(absent);
+    return st;
+}
+
+void cn_api_get_subject_proof(cn_request *r)
+{
+    char uri[2048];
+    unsigned flags = 0;
+    cn_err err = {0};
+    cn_snapshot *snap = NULL;
+    const char *format = cn_request_query(r, "format");
+    cn_signed *at = calloc(1, sizeof *at);
+    json_t *view = NULL;
+    cn_status st = at ? cn_subject_canonical(r->argument, uri, sizeof uri, &flags, &err)
+                      : cn_fail(&err, CN_NO_MEMORY, "proof", "out of memory");
+    if (st == CN_OK && (!format || strcmp(format, "ics23") != 0))
+        st = cn_fail(&err, CN_INVALID, "format", "a subject is proved with format=ics23, or by its audit");
+    if (st == CN_OK)
+        st = cn_signed_open(r->backend, SIGNED_WAIT_MS, &snap, at, &err);
+    if (st == CN_OK) {
+        cn_digest tag = cn_subject_tag(r->backend->subject_salt, uri);
+        cn_state_key key = cn_state_key_of(r->backend->subject_salt, CN_STATE_SUBJECT, tag.b, CN_DIGEST_LEN);
+        view = json_pack("{s:s, s:s, s:o, s:I, s:s}", "format", "ics23-tendermint", "subject", uri, "tag",
+                         cn_json_digest(&tag), "height", (json_int_t)at->header.height, "block",
+                         cn_digest_hex(&at->checkpoint.block).s);
+        st = prove_subject(at, snap, &key, view, &err);
+    }
+    if (st == CN_OK)
+        cn_reply_json(r, MHD_HTTP_OK, json_incref(view));
+    else
+        cn_reply_error(r, &err);
+    json_decref(view);
+    cn_snapshot_close(snap);
+    free(at);
+}
+
 /* ---- checkpoints ---- */
+
+/* RFC 9942 consistency receipts: the log of the newest checkpoint holds all that a log of `from` entries held. */
+static void reply_consistency(cn_request *r, uint64_t from)
+{
+    cn_err err = {0};
+    cn_buf out;
+    proof *p = calloc(1, sizeof *p);
+    cn_buf_init(&out, EXPORT_MAX);
+    cn_status st = p ? cn_signed_open(r->backend, SIGNED_WAIT_MS, &p->snap, &p->at, &err)
+                     : cn_fail(&err, CN_NO_MEMORY, "proof", "out of memory");
+    if (st == CN_OK && (from == 0 || from > p->at.checkpoint.size))
+        st = cn_fail(&err, CN_INVALID, "from", "the log has %llu entries; ask from 1 to that",
+                     (unsigned long long)p->at.checkpoint.size);
+    if (st == CN_OK) {
+        p->inclusion = (cn_receipt_proof){.consistency = true, .size = p->at.checkpoint.size, .index = from};
+        st = cn_snapshot_consistency(p->snap, from, p->at.checkpoint.size, p->inclusion.path, &p->inclusion.path_len,
+                                     &err);
+    }
+    if (st == CN_OK)
+        st = put_receipts(p, cn_request_query(r, "member"), &out, &err);
+    if (st == CN_OK && out.fault)
+        st = cn_fail(&err, CN_NO_MEMORY, "proof", "out of memory");
+    if (st == CN_OK)
+        cn_reply_bytes(r, MHD_HTTP_OK, cn_request_query(r, "member") ? CN_RECEIPT_CONTENT_TYPE : "application/cbor",
+                       out.p, out.n);
+    else
+        cn_reply_error(r, &err);
+    if (p)
+        cn_snapshot_close(p->snap);
+    free(p);
+    cn_buf_free(&out);
+}
 
 static json_t *view_signatures(const cn_signed *s)
 {
@@ -168,14 +264,21 @@ void cn_api_get_latest_checkpoint(cn_request *r)
     cn_snapshot *snap = NULL;
     cn_err err = {0};
     const char *format = cn_request_query(r, "format");
+    uint64_t from = 0;
+    bool bad = false;
+    if (format && strcmp(format, "cose") == 0) {
+        if (cn_request_query_u64(r, "from", &from, &bad) || !bad)
+            reply_consistency(r, from);
+        return;
+    }
     cn_signed *s = calloc(1, sizeof *s);
     cn_buf note;
     cn_buf_init(&note, CN_MAX_NOTE_BYTES);
     cn_status st =
         s ? cn_snapshot_open(r->backend->store, &snap, &err) : cn_fail(&err, CN_NO_MEMORY, "", "out of memory");
     if (st == CN_OK && format && strcmp(format, "note") != 0)
-        st = cn_fail(&err, CN_INVALID, "format", "\"%.40s\" is none of a checkpoint's; use note, or none for JSON",
-                     format);
+        st = cn_fail(&err, CN_INVALID, "format",
+                     "\"%.40s\" is none of a checkpoint's; use note or cose, or none for JSON", format);
     if (st == CN_OK)
         st = cn_signed_read(snap, r->backend, s, &err);
     if (st == CN_OK && format && s->count == 0)

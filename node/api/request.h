@@ -61,6 +61,7 @@ void cn_api_get_statement_proof(cn_request *r);
 void cn_api_get_subject(cn_request *r);
 void cn_api_get_subject_events(cn_request *r);
 void cn_api_get_subject_audit(cn_request *r);
+void cn_api_get_subject_proof(cn_request *r);
 void cn_api_get_block(cn_request *r);
 void cn_api_get_latest_header(cn_request *r);
 void cn_api_get_latest_checkpoint(cn_request *r);
@@ -92,11 +93,14 @@ void cn_api_get_openapi(cn_request *r);
       "Events that declare the subject, in ledger order.", "from to type cursor limit")                                \
     X("GET", "/v1/subjects/", "/audit", true, cn_api_get_subject_audit,                                                \
       "Audit dossier (ZIP) of the subject at the checkpoint that covers all that is final.", "")                       \
+    X("GET", "/v1/subjects/", "/proof", true, cn_api_get_subject_proof,                                                \
+      "ICS-23 proof of the subject's completeness record, or that nothing is recorded about it.", "format")            \
     X("GET", "/v1/subjects/", "", true, cn_api_get_subject, "Completeness record of the subject.", "")                 \
     X("GET", "/v1/blocks/", "", true, cn_api_get_block, "Header, finalization and statement ids of a block.", "")      \
     X("GET", "/v1/headers/latest", "", false, cn_api_get_latest_header, "Newest final header.", "")                    \
     X("GET", "/v1/checkpoints/latest", "", false, cn_api_get_latest_checkpoint,                                        \
-      "Newest final checkpoint, with what validators signed about it; format=note: as a C2SP signed note.", "format")  \
+      "Newest final checkpoint, with what validators signed; format=note: a C2SP signed note; format=cose: consistency.", \
+      "format from member")  \
     X("GET", "/v1/validators", "", false, cn_api_get_validators, "The validator set in force.", "")                    \
     X("GET", "/v1/members", "", false, cn_api_get_members,                                                             \
       "Members with roles and capture keys, as of the newest checkpoint.", "")                                         \

@@ -255,29 +255,59 @@ static int fetch_proof(const cli_args *args, const char *path)
     return st == CN_OK ? EXIT_GOOD : cli_complain(EXIT_NO, &err);
 }
 
+/* Path of the API for what is asked; false: the combination makes no sense. */
+static bool export_path(const cli_args *args, char *path, size_t cap)
+{
+    const char *format = cli_value(args, "--format"), *member = cli_value(args, "--member");
+    const char *statement = cli_value(args, "--statement"), *subject = cli_value(args, "--subject");
+    const char *from = cli_value(args, "--consistency-from");
+    bool cose = strcmp(format, "cose") == 0;
+    char encoded[2048];
+    if ((statement != NULL) + (subject != NULL) + (from != NULL) != 1 || (member && !cose))
+        return false;
+    if (subject) {
+        if (strcmp(format, "ics23") != 0 || !cli_encode(subject, encoded, sizeof encoded))
+            return false;
+        snprintf(path, cap, "/v1/subjects/%s/proof?format=ics23", encoded);
+        return true;
+    }
+    if (from && (!cose || strspn(from, "0123456789") != strlen(from)))
+        return false;
+    if (!cose && strcmp(format, "native") != 0 && strcmp(format, "tlog") != 0)
+        return false;
+    if (from)
+        snprintf(path, cap, "/v1/checkpoints/latest?format=cose&from=%.20s", from);
+    else
+        snprintf(path, cap, "/v1/statements/%.100s/proof?format=%s", statement, format);
+    if (member)
+        snprintf(path + strlen(path), cap - strlen(path), "&member=%.64s", member);
+    return true;
+}
+
 int cmd_export(int argc, char **argv)
 {
     cli_option options[] = {
         API_OPTION,
-        {"--statement", false, true, "statement id", NULL},
-        {"--format", false, true, "native (dossier), cose (RFC 9942 receipts), tlog (C2SP tlog-proof)", NULL},
+        {"--statement", false, false, "statement id: native, cose, tlog", NULL},
+        {"--subject", false, false, "URI of a subject: ics23", NULL},
+        {"--consistency-from", false, false, "an older size of the log: cose", NULL},
+        {"--format", false, true,
+         "native (dossier), cose (RFC 9942 receipts), tlog (C2SP tlog-proof), ics23 (completeness record, or absence)",
+         NULL},
         {"--member", false, false, "with cose: the receipt of this validator alone", NULL},
         {"--out", false, true, "file to write", NULL},
         JSON_OPTION,
         {0}};
     cli_args args;
     int status;
-    char path[512];
-    if (!cli_parse(argc, argv, "export --api URL --statement ID --format native|cose|tlog --out FILE", options, &args,
-                   &status))
+    char path[8192];
+    if (!cli_parse(argc, argv,
+                   "export --api URL --statement ID|--subject URI|--consistency-from SIZE --format F --out FILE",
+                   options, &args, &status))
         return status;
-    const char *format = cli_value(&args, "--format"), *member = cli_value(&args, "--member");
-    bool native = strcmp(format, "native") == 0, cose = strcmp(format, "cose") == 0;
-    if (!native && !cose && strcmp(format, "tlog") != 0)
-        return cli_say(EXIT_USE, "--format %s is not exported by this version; use native, cose or tlog", format);
-    if (member && !cose)
-        return cli_say(EXIT_USE, "--member goes with --format cose only");
-    snprintf(path, sizeof path, "/v1/statements/%.100s/proof?format=%s%s%.64s", cli_value(&args, "--statement"), format,
-             member ? "&member=" : "", member ? member : "");
-    return native ? fetch_dossier(&args, path) : fetch_proof(&args, path);
+    if (!export_path(&args, path, sizeof path))
+        return cli_say(EXIT_USE,
+                       "one of --statement (native, cose, tlog), --subject (ics23) and --consistency-from (cose); "
+                       "--member goes with cose");
+    return strcmp(cli_value(&args, "--format"), "native") == 0 ? fetch_dossier(&args, path) : fetch_proof(&args, path);
 }
