@@ -61,7 +61,10 @@ bool cn_ballot_cast(uint32_t *approvals, uint32_t *refusals, unsigned place, boo
 
 cn_outcome cn_ballot_outcome(uint32_t approvals, uint32_t refusals, unsigned n, unsigned threshold, bool waiting)
 {
-    if ((unsigned)__builtin_popcount(approvals) >= threshold)
+    unsigned yes = (unsigned)__builtin_popcount(approvals), no = (unsigned)__builtin_popcount(refusals);
+    if (2u * no > n)
+        return CN_OUTCOME_REJECTED;
+    if (yes >= threshold)
         return CN_OUTCOME_ACCEPTED;
-    return waiting || (unsigned)__builtin_popcount(refusals) + threshold > n ? CN_OUTCOME_REJECTED : CN_OUTCOME_OPEN;
+    return waiting || no + threshold > n ? CN_OUTCOME_REJECTED : CN_OUTCOME_OPEN;
 }

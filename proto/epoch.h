@@ -28,8 +28,9 @@ typedef enum cn_outcome { CN_OUTCOME_OPEN, CN_OUTCOME_ACCEPTED, CN_OUTCOME_REJEC
 /* A member votes once; while an accepted change waits for readiness (`waiting`) it may say the opposite of its ballot.
  * False: it has said so already, and nothing changes. */
 bool cn_ballot_cast(uint32_t *approvals, uint32_t *refusals, unsigned place, bool approve, bool waiting);
-/* Of a set of n: accepted with `threshold` approvals. Rejected once these cannot be reached any more, or when a waiting
- * change has lost them: it is called off. */
+/* Of a set of n: accepted with `threshold` approvals. Rejected once these cannot be reached any more, when more than
+ * half of the set refuses (with a low threshold the few who approved may be lost, and could not take it back), or when
+ * a waiting change has lost its approvals: it is called off. */
 cn_outcome cn_ballot_outcome(uint32_t approvals, uint32_t refusals, unsigned n, unsigned threshold, bool waiting);
 
 #endif

@@ -229,6 +229,16 @@ static json_t *proposal_id(cn_snapshot *snap, uint64_t log_index)
     return id;
 }
 
+/* Of a row of the set (proto/quorum.h). */
+static json_t *row_keys(const uint8_t row[CN_SET_ROW_LEN])
+{
+    const uint8_t *vote = row + CN_DIGEST_LEN, *address = vote + 33, *receipt = address + 20,
+                  *cosignature = receipt + 33, *log = cosignature + 32;
+    return json_pack("{s:o, s:o, s:o, s:o, s:o}", "vote", cn_json_hex(vote, 33), "evm_address",
+                     cn_json_hex(address, 20), "receipt", cn_json_hex(receipt, 33), "cosignature",
+                     cn_json_hex(cosignature, 32), "log", cn_json_hex(log, 32));
+}
+
 static bool add_proposal(void *ctx, const cn_state_key *key, cn_span value)
 {
     static const char *const actions[] = {"", "join", "leave", "rotate", "roles"};
@@ -247,8 +257,12 @@ static bool add_proposal(void *ctx, const cn_state_key *key, cn_span value)
     json_object_set_new(view, "refused_by", voter_names(all->l.r, p.epoch, p.refusals));
     if (p.action == 1 || p.action == 3)
         json_object_set_new(view, "vote_key", cn_json_hex(p.row + CN_DIGEST_LEN, 33));
-    if (p.action == 4)
+    if (p.action == 1 || p.action == 3)
+        json_object_set_new(view, "keys", row_keys(p.row));
+    if (p.action == 4) {
         json_object_set_new(view, "roles", role_names(p.roles));
+        json_object_set_new(view, "registrar", json_boolean(p.registrar));
+    }
     return json_array_append_new(all->l.list, view) == 0;
 }
 

@@ -33,10 +33,15 @@ join() {
 }
 proposal=$(join) || fail "propose join"
 ballots "$proposal" exporter bank carrier
+# shows WORDS: what carnet says of the proposal, once a checkpoint holds it
+shows() { "$carnet" propose show "$proposal" --api "$(api exporter)" 2>/dev/null | grep -qF -- "$1"; }
+wait_for 10 shows "readiness of member-5" || fail "propose show does not name what an accepted change waits for"
 "$carnet" ballot --api "$(api exporter)" --key "$(keys carrier)/capture.key" --proposal "$proposal" --refuse >/dev/null ||
     fail "the carrier cannot change its ballot while the change waits"
 "$carnet" ready --api "$api5" --key "$(keys member-5)/capture.key" --keys "$(keys member-5)" --proposal "$proposal" \
     >/dev/null 2>&1 && fail "readiness for a change that was called off"
+wait_for 10 shows "refused   carrier" || fail "propose show does not name who refused"
+shows "needs" && fail "a change that was called off still needs something"
 pass "a change that waited for its member was called off"
 proposal=$(join) || fail "propose join again"
 ballots "$proposal" exporter bank carrier

@@ -77,7 +77,8 @@ bool cli_parse_roles(const char *text, uint32_t *ret); /* "forwarder,insurer" to
     X("status", cmd_status, "what a node is and how far it is")                                                        \
     X("why", cmd_why, "why nothing is being committed")                                                                \
     X("device", cmd_device, "keys of devices: register, rotate, revoke, gap, salvage")                                 \
-    X("propose", cmd_propose, "propose a change of the validators or of roles: join, leave, rotate, roles, list")      \
+    X("propose", cmd_propose,                                                                                          \
+      "propose a change of the validators or of roles: join, leave, rotate, roles, list, show")                        \
     X("ballot", cmd_ballot, "vote on a proposal")                                                                      \
     X("ready", cmd_ready, "say that a node which joins, or rotates its keys, is synced")                               \
     X("evidence", cmd_evidence, "proofs of misbehaviour by validators: export, verify")                                \

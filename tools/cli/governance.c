@@ -1,5 +1,6 @@
 /* carnet propose, ballot, ready: who votes changes by statements on the ledger (docs/membership.md). */
 #include "proto/state.h"
+#include "tools/cli/proposal.h"
 #include "tools/cli/signer.h"
 
 #include <stdlib.h>
@@ -79,9 +80,9 @@ static cn_status fill_row(const cli_signer *s, const char *dir, cn_proposal_payl
 
 static int list_proposals(const cli_args *args)
 {
-    json_t *list = NULL, *one, *name;
+    json_t *list = NULL, *one;
     cn_err err = {0};
-    size_t i, k;
+    size_t i;
     if (cli_get_json(cli_value(args, "--api"), "/v1/proposals", &list, &err) != CN_OK)
         return cli_complain(EXIT_NO, &err);
     if (cli_flag(args, "--json")) {
@@ -94,8 +95,11 @@ static int list_proposals(const cli_args *args)
                json_string_value(json_object_get(one, "action")), json_string_value(json_object_get(one, "status")),
                json_string_value(json_object_get(one, "member")),
                (long long)json_integer_value(json_object_get(one, "epoch")));
-        json_array_foreach(json_object_get(one, "approved_by"), k, name)
-            printf(" %s", json_is_string(name) ? json_string_value(name) : "(of an earlier set)");
+        cli_print_voters(one, "approved_by");
+        if (json_array_size(json_object_get(one, "refused_by")) > 0) {
+            printf("; refused by");
+            cli_print_voters(one, "refused_by");
+        }
         printf("%s\n", json_is_true(json_object_get(one, "ready")) ? "; ready" : "");
     }
     json_decref(list);
@@ -156,12 +160,14 @@ int cmd_propose(int argc, char **argv)
     cli_args args;
     cn_change_action action;
     int status;
-    if (!cli_parse(argc, argv, "propose join|leave|rotate|roles|list --api URL ...", options, &args, &status))
+    if (!cli_parse(argc, argv, "propose join|leave|rotate|roles|list|show ID --api URL ...", options, &args, &status))
         return status;
     if (args.count == 1 && strcmp(args.positional[0], "list") == 0)
         return list_proposals(&args);
+    if (args.count == 2 && strcmp(args.positional[0], "show") == 0)
+        return cli_show_proposal(&args, args.positional[1]);
     if (args.count != 1 || !parse_action(args.positional[0], &action))
-        return cli_say(EXIT_USE, "use: carnet propose join|leave|rotate|roles|list --api URL; see --help");
+        return cli_say(EXIT_USE, "use: carnet propose join|leave|rotate|roles|list|show ID --api URL; see --help");
     return propose(&args, action);
 }
 
@@ -260,6 +266,34 @@ static bool wait_for_node(const cli_args *args, cn_err *err)
     return false;
 }
 
+/* Readiness says that the node has what is final: its place in the next quorum is no slack otherwise (R11). */
+static bool wait_until_synced(const char *api, cn_err *err)
+{
+    json_t *status = NULL;
+    cn_status st = CN_OK;
+    bool synced = false;
+    for (int tries = 0; tries < 100 && st == CN_OK && !synced; tries++) {
+        cli_answer a;
+        if (tries)
+            usleep(100000);
+        st = cli_http(api, "/readyz?verbose", NULL, NULL, 0, 60, &a, err); /* 503 while anything is not well */
+        json_t *answer = st == CN_OK ? json_loadb((const char *)a.body.p, a.body.n, 0, NULL) : NULL;
+        const char *word = json_string_value(json_object_get(json_object_get(answer, "checks"), "synced"));
+        synced = word && strcmp(word, "ok") == 0;
+        json_decref(answer);
+        cli_answer_free(&a);
+    }
+    if (st != CN_OK || synced)
+        return synced;
+    if (cli_get_json(api, "/v1/status", &status, err) == CN_OK)
+        cn_fail(err, CN_DENIED, "--api",
+                "the node lags behind its peers: it is at height %lld and still fetches final blocks. Wait until "
+                "/readyz?verbose says that it is synced, then sign readiness",
+                (long long)json_integer_value(json_object_get(status, "height")));
+    json_decref(status);
+    return false;
+}
+
 int cmd_ready(int argc, char **argv)
 {
     cli_option options[] = {{"--api", false, true, "URL of the member's own node", NULL},
@@ -282,8 +316,8 @@ int cmd_ready(int argc, char **argv)
         return EXIT_NO;
     cn_readiness_payload *r = &body->readiness;
     body->kind = CN_PAYLOAD_READINESS;
-    bool ok = wait_for_node(&args, &err) && open_proposal(&args, &s, &r->proposal, &r->member, &err) &&
-              own_tip(s.api, r, &err) == CN_OK &&
+    bool ok = wait_for_node(&args, &err) && wait_until_synced(cli_value(&args, "--api"), &err) &&
+              open_proposal(&args, &s, &r->proposal, &r->member, &err) && own_tip(s.api, r, &err) == CN_OK &&
               read_node_key(cli_value(&args, "--keys"), "vote", &vote, &err) == CN_OK;
     if (ok) {
         cn_digest digest = cn_readiness_digest(&s.network, &r->proposal, r->height, &r->block);

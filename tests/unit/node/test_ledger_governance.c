@@ -197,6 +197,155 @@ Test(thresholds, nobody_leaves_when_the_rest_could_never_decide)
     cr_expect_eq(cn_ledger_set_of(fx.ledger, NULL)->n, 4u);
 }
 
+/* The offline verifier counts voices by the same rule. */
+static void expect_audit(void)
+{
+    cn_buf zip;
+    fx_audit(&fx, "urn:carnet:governance", &zip);
+    cn_verify_report *report = fx_verify(&fx, &zip);
+    cr_expect(report->accepted, "%s", report->step[CN_STEP_AUTHORITY].err.text);
+    free(report);
+    cn_buf_free(&zip);
+}
+
+/* ---- what else could keep the place of every later change ---- */
+
+/* The fifth asks to join, and as many as it takes accept it. */
+static cn_digest accepted_by(unsigned validators, uint16_t threshold)
+{
+    fx_open_of(&fx, validators, threshold);
+    ch_register_fifth(&fx, &fifth);
+    cn_digest join = ch_propose_join(&fx, &fifth);
+    ch_approve(&fx, &join, &fifth.owner, 0, threshold);
+    cr_assert_eq(proposal_state(&join).status, CN_PROPOSAL_ACCEPTED);
+    return join;
+}
+
+Test(thresholds, more_than_half_call_off_what_those_who_approved_cannot_take_back)
+{
+    cn_digest join = accepted_by(4, 1); /* and member 0's capture key may be lost */
+    ch_commit(&fx, &fx.member[1], ch_ballot(&join, &fifth.owner, false));
+    ch_commit(&fx, &fx.member[2], ch_ballot(&join, &fifth.owner, false));
+    cr_assert_eq(proposal_state(&join).status, CN_PROPOSAL_ACCEPTED, "half is not more than half");
+    cn_digest rotation = propose_rotate(&fx.member[1], 5);
+    refused(&fx.member[1], ch_ballot(&rotation, &fx.member[1].owner, true), CN_CONFLICT, "under way");
+    ch_commit(&fx, &fx.member[3], ch_ballot(&join, &fifth.owner, false));
+    cr_expect_eq(proposal_state(&join).status, CN_PROPOSAL_REJECTED);
+    cr_expect_eq(change_state().phase, CN_CHANGE_NONE);
+    ch_commit(&fx, &fx.member[1], ch_ballot(&rotation, &fx.member[1].owner, true));
+    cr_expect_eq(proposal_state(&rotation).status, CN_PROPOSAL_ACCEPTED);
+    expect_audit();
+}
+
+Test(thresholds, half_that_refuses_leaves_a_threshold_of_half_alone)
+{
+    cn_digest join = accepted_by(4, 2);
+    ch_commit(&fx, &fx.member[2], ch_ballot(&join, &fifth.owner, false));
+    ch_commit(&fx, &fx.member[3], ch_ballot(&join, &fifth.owner, false));
+    cr_expect_eq(proposal_state(&join).status, CN_PROPOSAL_ACCEPTED);
+    ch_commit(&fx, &fx.member[1], ch_ballot(&join, &fifth.owner, false));
+    cr_expect_eq(proposal_state(&join).status, CN_PROPOSAL_REJECTED);
+}
+
+Test(thresholds, an_open_proposal_that_more_than_half_refuse_is_over)
+{
+    fx_open_of(&fx, 4, 1);
+    ch_register_fifth(&fx, &fifth);
+    cn_digest join = ch_propose_join(&fx, &fifth);
+    for (unsigned i = 1; i < 4; i++)
+        ch_commit(&fx, &fx.member[i], ch_ballot(&join, &fifth.owner, false));
+    cr_expect_eq(proposal_state(&join).status, CN_PROPOSAL_REJECTED);
+    refused(&fx.member[0], ch_ballot(&join, &fifth.owner, true), CN_CONFLICT, "decided already");
+}
+
+Test(governance, who_leaves_while_its_own_rotation_waits)
+{
+    const cn_digest *leaver = &fx.member[1].owner;
+    ch_join(&fx, &fifth);
+    cn_digest rotation = propose_rotate(&fx.member[1], 5), leave = propose_leave(&fx.member[1], leaver);
+    ch_approve(&fx, &rotation, leaver, 2, 4);
+    ch_commit(&fx, &fx.member[0], ch_ballot(&rotation, leaver, true));
+    cr_assert_eq(proposal_state(&rotation).status, CN_PROPOSAL_ACCEPTED);
+    ch_commit(&fx, &fx.member[0], ch_ballot(&leave, leaver, true));
+    ch_commit(&fx, &fx.member[2], ch_ballot(&leave, leaver, true));
+    refused(&fx.member[3], ch_ballot(&leave, leaver, true), CN_CONFLICT, "vote again after it");
+    ch_commit(&fx, &fx.member[0], ch_ballot(&rotation, leaver, false)); /* called off: there is nothing to wait for */
+    ch_commit(&fx, &fx.member[3], ch_ballot(&leave, leaver, true));
+    cr_expect_eq(epoch(), 3u);
+    cr_expect_lt(cn_validator_set_find(cn_ledger_set_of(fx.ledger, NULL), leaver), 0);
+    refused(&fx.member[1], ch_readiness(&fx, &rotation, leaver, 5), CN_CONFLICT, "void in epoch 3");
+    refused(&fx.member[1], ch_ballot(&rotation, leaver, true), CN_CONFLICT, "void in epoch 3");
+    expect_audit();
+}
+
+Test(governance, what_an_epoch_left_open_is_proposed_again)
+{
+    const cn_digest *owner = &fx.member[0].owner;
+    cn_digest rotation = propose_rotate(&fx.member[0], 5);
+    ch_approve(&fx, &rotation, owner, 1, 3);
+    ch_join(&fx, &fifth);
+    refused(&fx.member[3], ch_ballot(&rotation, owner, true), CN_CONFLICT, "void in epoch 2");
+    refused(&fx.member[0], ch_readiness(&fx, &rotation, owner, 5), CN_CONFLICT, "void in epoch 2");
+    cr_expect_eq(proposal_state(&rotation).status, CN_PROPOSAL_OPEN, "and keeps nobody's place");
+    cn_digest again = propose_rotate(&fx.member[0], 5);
+    ch_approve(&fx, &again, owner, 1, 4);
+    ch_commit(&fx, &fx.member[0], ch_readiness(&fx, &again, owner, 5));
+    cr_expect_eq(epoch(), 3u);
+}
+
+static uint32_t roles_of(const cn_digest *member)
+{
+    cn_state_member m;
+    cr_assert(cn_ledger_member(fx.ledger, NULL, member, &m));
+    return m.roles;
+}
+
+static cn_digest propose_roles(fx_signer *s, uint32_t roles)
+{
+    cn_body *b = ch_body(CN_PAYLOAD_PROPOSAL);
+    b->proposal.action = CN_CHANGE_ROLES;
+    b->proposal.member = fifth.owner;
+    b->proposal.roles = roles;
+    return ch_commit(&fx, s, b);
+}
+
+Test(governance, roles_wait_for_no_change_and_the_last_accepted_holds)
+{
+    cn_digest join = ch_propose_join(&fx, &fifth);
+    ch_approve(&fx, &join, &fifth.owner, 0, 3);
+    cn_digest one = propose_roles(&fx.member[0], CN_ROLE_BANK), two = propose_roles(&fx.member[1], CN_ROLE_CARRIER);
+    ch_approve(&fx, &one, &fifth.owner, 0, 2);
+    ch_approve(&fx, &two, &fifth.owner, 0, 2);
+    fx_wait(&fx, fx_sign(&fx, &fx.member[2], ch_ballot(&two, &fifth.owner, true))); /* both with one block */
+    fx_wait(&fx, fx_sign(&fx, &fx.member[3], ch_ballot(&one, &fifth.owner, true)));
+    cr_assert(fx_commit(&fx));
+    cr_expect_eq(proposal_state(&one).status, CN_PROPOSAL_APPLIED);
+    cr_expect_eq(proposal_state(&two).status, CN_PROPOSAL_APPLIED);
+    cr_expect_eq(roles_of(&fifth.owner), CN_ROLE_BANK, "in the order of the log");
+    cr_expect_eq(change_state().phase, CN_CHANGE_ACCEPTED, "the join waits as before");
+    expect_audit();
+    refused(&fx.member[3], ch_ballot(&two, &fifth.owner, true), CN_CONFLICT, "decided already");
+    ch_commit(&fx, &fifth, ch_readiness(&fx, &join, &fifth.owner, 4));
+    cr_expect_eq(epoch(), 2u);
+}
+
+Test(thresholds, what_a_member_proposed_that_left_is_proposed_by_another)
+{
+    fx_open_of(&fx, 6, 4);
+    const cn_digest *other = &fx.member[4].owner;
+    cn_digest leave = propose_leave(&fx.member[5], other);
+    ch_approve(&fx, &leave, other, 0, 2);
+    ch_leave(&fx, 5, 0, 4);
+    cr_assert_eq(epoch(), 2u);
+    refused(&fx.member[2], ch_ballot(&leave, other, true), CN_CONFLICT, "void in epoch 2");
+    refused(&fx.member[5], ch_ballot(&leave, other, true), CN_CONFLICT, "void in epoch 2");
+    leave = propose_leave(&fx.member[0], other);
+    refused(&fx.member[5], ch_ballot(&leave, other, true), CN_DENIED, "have a voice");
+    ch_approve(&fx, &leave, other, 0, 4);
+    cr_expect_eq(epoch(), 3u);
+    cr_expect_eq(cn_ledger_set_of(fx.ledger, NULL)->n, 4u);
+}
+
 /* ---- who may speak, and where it is recorded ---- */
 
 Test(governance, only_capture_keys_speak_for_a_member)
@@ -271,6 +420,59 @@ Test(governance, readiness_names_a_block_of_its_own_ancestry)
     cn_ledger_block_unref(on_left);
     cn_ledger_block_unref(right);
     cn_ledger_block_unref(left);
+}
+
+/* As many empty blocks become final in one transaction. */
+static void grow(unsigned count)
+{
+    cn_ledger_block **block = calloc(count, sizeof(cn_ledger_block *)), *at = cn_ledger_tip(fx.ledger);
+    cn_err err = {0};
+    for (unsigned i = 0; i < count; i++)
+        at = block[i] = child(at, NULL, 1, CN_OK);
+    cr_assert_eq(cn_ledger_finalize(fx.ledger, block, count, CN_SPAN("x", 1), &err), CN_OK, "%s", err.text);
+    for (unsigned i = 0; i < count; i++)
+        cn_ledger_block_unref(block[i]);
+    free(block);
+}
+
+static cn_digest final_digest(uint64_t height)
+{
+    cn_snapshot *snap = NULL;
+    cn_header h;
+    cr_assert_eq(cn_snapshot_open(fx.store, &snap, NULL), CN_OK);
+    cr_assert_eq(cn_snapshot_header(snap, height, &h, NULL), CN_OK);
+    cn_snapshot_close(snap);
+    return cn_header_digest(&h);
+}
+
+Test(governance, readiness_too_old_is_refused_and_signed_anew)
+{
+    cn_digest join = ch_propose_join(&fx, &fifth);
+    ch_approve(&fx, &join, &fifth.owner, 0, 3);
+    uint64_t height = cn_ledger_block_header(cn_ledger_tip(fx.ledger))->height;
+    cn_digest old = final_digest(height), edge;
+    grow(10001);
+    edge = final_digest(height + 1);
+    fx_reopen(&fx);
+    cn_ledger_block *tip = cn_ledger_tip(fx.ledger);
+    cr_assert_eq(cn_ledger_block_header(tip)->height, height + 10001);
+    fx_signer before = fifth;
+    cn_err err = {0};
+    cn_stmt *stmt = readiness_of(&join, height, &old);
+    cr_expect_eq(cn_ledger_try(fx.ledger, stmt, &err), CN_CONFLICT);
+    cr_expect(strstr(err.text, "within 10000 blocks") != NULL, "%s", err.text);
+    cn_stmt_unref(stmt);
+    fifth = before;
+    stmt = readiness_of(&join, UINT64_MAX, &old);
+    cr_expect_eq(cn_ledger_try(fx.ledger, stmt, &err), CN_CONFLICT, "beyond every height");
+    cn_stmt_unref(stmt);
+    fifth = before;
+    stmt = readiness_of(&join, height + 1, &edge);
+    cr_expect_eq(cn_ledger_try(fx.ledger, stmt, &err), CN_OK, "%s", err.text);
+    cn_stmt_unref(stmt);
+    fifth = before;
+    ch_commit(&fx, &fifth, ch_readiness(&fx, &join, &fifth.owner, 4));
+    cr_expect_eq(epoch(), 2u, "the change was not lost with it");
 }
 
 static cn_status execute(cn_ledger_block *parent, const cn_header *h, cn_stmt *stmt, cn_err *err)

@@ -1,0 +1,10 @@
+/* What a proposal is and still needs, for people. Private to tools/cli. */
+#ifndef CARNET_TOOLS_CLI_PROPOSAL_H
+#define CARNET_TOOLS_CLI_PROPOSAL_H
+
+#include "tools/cli/cli.h"
+
+int cli_show_proposal(const cli_args *args, const char *id);      /* an exit status */
+void cli_print_voters(const json_t *proposal, const char *field); /* their names, a space before each */
+
+#endif
