@@ -61,4 +61,32 @@ for (const file of files) {
     }
   console.log(`row\tCOSE receipt of ${member}\t@transmute/cose 0.2.11\t${receipt.length}\taccepted, ${tried} changes refused`)
 }
+
+// Consistency: the older root is given by the caller, the newer one is the checkpoint's.
+const [olderHex, consistencyFile] = (process.env.CONSISTENCY ?? '').split(' ')
+if (consistencyFile) {
+  const member = basename(consistencyFile, '.consistency')
+  const receipt = readFileSync(consistencyFile)
+  const oldRoot = Uint8Array.from(Buffer.from(olderHex, 'hex'))
+  const newRoot = Uint8Array.from(Buffer.from(checkpoint.log_root, 'hex'))
+  const jwk = jwkOf(checkpoint.signatures.find((s) => s.name === member).receipt_key)
+  const consistent = async (bytes, older, newer) => {
+    const verifier = cose.detached.verifier({ resolver: { resolve: async () => jwk } })
+    try {
+      return await cose.receipt.consistency.verify({ oldRoot: older.buffer, newRoot: newer.buffer, receipt: bytes, verifier })
+    } catch {
+      return false
+    }
+  }
+  check(await consistent(receipt, oldRoot, newRoot), `${member}: the consistency receipt is not accepted`)
+  const at = receipt.length - 64
+  let tried = 0
+  for (let bit = 8 * at; bit < 8 * receipt.length; bit += 3, tried++)
+    check(!(await consistent(flipped(receipt, bit), oldRoot, newRoot)), `${member}: consistency accepted with bit ${bit} changed`)
+  for (let bit = 0; bit < 256; bit += 5, tried += 2) {
+    check(!(await consistent(receipt, Uint8Array.from(flipped(oldRoot, bit)), newRoot)), `${member}: accepted for another older root`)
+    check(!(await consistent(receipt, oldRoot, Uint8Array.from(flipped(newRoot, bit)))), `${member}: accepted for another newer root`)
+  }
+  console.log(`row\tCOSE consistency receipt of ${member}\t@transmute/cose 0.2.11\t${receipt.length}\taccepted, ${tried} changes refused`)
+}
 process.exit(failed ? 1 : 0)
