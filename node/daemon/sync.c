@@ -127,6 +127,7 @@ typedef struct run {
     atomic_uint refs; /* the workers on it; the last one hands it on */
     atomic_size_t next;
     atomic_bool bad;
+    bool stale; /* of an epoch that has ended here: asked for before */
     uint32_t count;
     cn_header *header;
     cn_digest *digest;
@@ -271,9 +272,10 @@ static void gather(run *r)
 }
 
 /* By the set of the epoch that this node is in: a run never leads beyond one (R11). */
-static bool proves_finality(cn_node *node, const cn_certificate *cert)
+static bool proves_finality(cn_node *node, const cn_certificate *cert, bool *ret_stale)
 {
     pthread_rwlock_rdlock(&node->voters_lock);
+    *ret_stale = cert->epoch < node->voters.epoch;
     bool ok = cert->epoch == node->voters.epoch &&
               cn_certificate_verify(cert, &node->genesis.network, &node->voters.set, node->vote_keys, NULL) == CN_OK;
     pthread_rwlock_unlock(&node->voters_lock);
@@ -302,7 +304,7 @@ static bool decode_run(cn_node *node, run *out)
     out->certificate_bytes = CN_SPAN(r.p, r.n);
     if (cn_certificate_read(&r, &out->certificate, NULL) != CN_OK || !cn_reader_done(&r) ||
         out->certificate.kind != CN_FINALIZE || !cn_digest_eq(&out->certificate.block, &out->digest[count - 1]) ||
-        !proves_finality(node, &out->certificate))
+        !proves_finality(node, &out->certificate, &out->stale))
         return false;
     gather(out);
     return true;
@@ -447,6 +449,8 @@ void cn_sync_take(cn_node *node, cn_task *task)
         atomic_fetch_add(&node->bad_peer_bytes, 1);
         cn_log(node, "warning", "final blocks from %s are not what they should be; asking another peer",
                node->peer[r->peer].where.name);
+        if (!r->stale)
+            cn_peers_note_bad(node, r->peer);
         cn_sync_ask(node, false);
         run_unref(r);
         return;

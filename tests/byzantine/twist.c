@@ -51,18 +51,56 @@ static void send_changed(twister *t, unsigned to, uint8_t type, const uint8_t *p
     free(copy);
 }
 
-static void replay(twister *t, unsigned to, uint8_t type, const uint8_t *p, size_t n)
+static void keep(twister *t, size_t at, uint8_t type, const uint8_t *p, size_t n)
 {
-    size_t at = below(t, TWIST_KEPT);
-    if (chance(t, 30) && t->kept[at].p)
-        t->send(t->ctx, to, t->kept[at].type, t->kept[at].p, t->kept[at].n);
-    at = below(t, TWIST_KEPT);
     free(t->kept[at].p);
     t->kept[at].p = malloc(n + 1);
     CN_ASSERT(t->kept[at].p);
     memcpy(t->kept[at].p, p, n);
     t->kept[at].type = type;
     t->kept[at].n = n;
+}
+
+static void replay(twister *t, unsigned to, uint8_t type, const uint8_t *p, size_t n)
+{
+    size_t at = below(t, TWIST_KEPT);
+    if (chance(t, 30) && t->kept[at].p)
+        t->send(t->ctx, to, t->kept[at].type, t->kept[at].p, t->kept[at].n);
+    keep(t, below(t, TWIST_KEPT), type, p, n);
+}
+
+/* ---- what others ask for ---- */
+
+#define ENDLESS_BYTES (256u * 1024u)
+
+static bool favour(twister *t, unsigned to)
+{
+    if (!t->favourite)
+        t->favourite = to + 1;
+    return t->favourite != to + 1;
+}
+
+/* The first answer of a type stands for most of the later ones. */
+static bool send_other(twister *t, unsigned to, uint8_t type, const uint8_t *p, size_t n)
+{
+    size_t at = type % TWIST_KEPT;
+    bool other = t->kept[at].p && chance(t, 70);
+    if (other)
+        t->send(t->ctx, to, t->kept[at].type, t->kept[at].p, t->kept[at].n);
+    else
+        keep(t, at, type, p, n);
+    return other;
+}
+
+/* Blocks without number; the bytes are those of no block. */
+static void send_endless(twister *t, unsigned to)
+{
+    uint8_t *p = malloc(ENDLESS_BYTES);
+    CN_ASSERT(p);
+    memset(p, (int)below(t, 256), ENDLESS_BYTES);
+    memset(p, 0xff, 4);
+    t->send(t->ctx, to, CN_WIRE_SYNC_BLOCKS, p, ENDLESS_BYTES);
+    free(p);
 }
 
 /* ---- votes ---- */
@@ -175,6 +213,21 @@ bool twister_send(twister *t, unsigned to, uint8_t type, const uint8_t *p, size_
         return proposal && propose_changed(t, to, p, n, true);
     case TWIST_MUTE:
         return consensus;
+    case TWIST_SILENT:
+        return true;
+    case TWIST_FAVOUR:
+        return (served || type == CN_WIRE_BLOCK) && favour(t, to);
+    case TWIST_TRUNCATE:
+        if ((!served && type != CN_WIRE_BLOCK) || !chance(t, 60))
+            return false;
+        t->send(t->ctx, to, type, p, n ? below(t, n) : 0);
+        return true;
+    case TWIST_OTHER:
+        return (served || type == CN_WIRE_BLOCK) && send_other(t, to, type, p, n);
+    case TWIST_ENDLESS:
+        if (consensus)
+            send_endless(t, to);
+        return false;
     default:
         return consensus && twist_vote(t, to, p, n);
     }

@@ -17,7 +17,15 @@
     X(TWIST_DOUBLE_VOTE, "double-vote") /* for another block too, and nullify beside it */                             \
     X(TWIST_FLOOD, "flood")             /* votes for views far away */                                                 \
     X(TWIST_IMPERSONATE, "impersonate") /* votes in the names of others */                                             \
-    X(TWIST_MUTE, "mute")               /* linked, and says nothing of consensus */
+    X(TWIST_MUTE, "mute")               /* linked, and says nothing of consensus */                                    \
+    X(TWIST_SILENT, "silent")           /* linked, and says nothing */                                                 \
+    X(TWIST_FAVOUR, "favour")           /* gives bodies, statements and final blocks to one peer only */               \
+    X(TWIST_TRUNCATE, "truncate")       /* ends what it serves before its end */                                       \
+    X(TWIST_OTHER, "other-blocks")      /* serves what another request asked for */                                    \
+    X(TWIST_ENDLESS, "endless")         /* serves block after block that nobody asked for */
+
+/* The simulator draws from the kinds up to this one; a seed remains the same world when kinds are added. */
+#define TWIST_SIMULATED_LAST TWIST_MUTE
 
 typedef enum twist_kind {
 #define TWIST_ENUM(name, text) name,
@@ -38,6 +46,7 @@ typedef struct twister {
     const cn_secret_key *vote_key; /* of the member; borrowed */
     void *ctx;
     void (*send)(void *ctx, unsigned to, uint8_t type, const uint8_t *p, size_t n);
+    unsigned favourite; /* 0: none yet; else who + 1 */
     struct {
         uint8_t type;
         uint8_t *p;

@@ -91,6 +91,7 @@ static cn_node *open_node(fixture *fx, unsigned blocks)
     n->voters.set = fx->genesis.set;
     n->voters.digest = fx->genesis.set_digest;
     n->voters.self = CN_OBSERVER; /* follows, and never votes */
+    n->bad_allowed = UINT32_MAX;  /* there are no links to cut */
     for (unsigned i = 0; i < fx->genesis.set.n; i++)
         n->peer[i] = (cn_peer_slot){.set = true, .member = fx->genesis.set.row[i].member, .index = (int)i};
     n->pool = cn_mempool_new(1u << 20);

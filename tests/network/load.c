@@ -16,6 +16,7 @@
 
 #define WRITERS_MAX 64u
 #define NODES_MAX 16u
+#define WAITS 20000u
 
 typedef struct load load;
 
@@ -25,6 +26,7 @@ typedef struct writer {
     cli_device *device;
     uint64_t acknowledged, resent;
     double slowest_s;
+    uint32_t waited[WAITS]; /* statements by how many ms they waited; the last one stands for longer */
     cn_status st;
     cn_err err;
     pthread_t thread;
@@ -90,6 +92,7 @@ static cn_status push(writer *w, const cli_group *g)
         json_decref(answer);
         now = seconds();
         if (is_final) {
+            w->waited[now - begin < WAITS / 1000.0 ? (size_t)((now - begin) * 1000) : WAITS - 1]++;
             w->slowest_s = now - begin > w->slowest_s ? now - begin : w->slowest_s;
             w->resent += try;
             w->acknowledged++;
@@ -127,13 +130,29 @@ static void *write_readings(void *arg)
     return NULL;
 }
 
+/* All but one in a hundred waited less. */
+static double percentile_99(const load *l, uint64_t acknowledged)
+{
+    uint64_t seen = 0;
+    size_t ms = 0;
+    while (ms < WAITS && seen * 100 < acknowledged * 99) {
+        for (unsigned i = 0; i < l->writers; i++)
+            seen += l->writer[i].waited[ms];
+        ms++;
+    }
+    return (double)ms / 1000;
+}
+
 static int run(load *l)
 {
     uint64_t acknowledged = 0, resent = 0;
     double slowest = 0, begin = seconds();
     int status = EXIT_GOOD;
     for (unsigned i = 0; i < l->writers; i++) {
-        l->writer[i] = (writer){.of = l, .number = i, .device = &l->device[i]};
+        writer *w = &l->writer[i];
+        w->of = l;
+        w->number = i;
+        w->device = &l->device[i];
         CN_ASSERT(pthread_create(&l->writer[i].thread, NULL, write_readings, &l->writer[i]) == 0);
     }
     for (unsigned i = 0; i < l->writers; i++) {
@@ -145,9 +164,10 @@ static int run(load *l)
         if (w->st != CN_OK)
             status = cli_complain(EXIT_NO, &w->err);
     }
-    printf("%llu statements of %llu readings final in %.0f s, %llu sent again, slowest %.2f s\n",
+    double p99 = percentile_99(l, acknowledged);
+    printf("%llu statements of %llu readings final in %.0f s, %llu sent again, p99 %.2f s, slowest %.2f s\n",
            (unsigned long long)acknowledged, (unsigned long long)l->batch, seconds() - begin,
-           (unsigned long long)resent, slowest);
+           (unsigned long long)resent, p99 < slowest ? p99 : slowest, slowest);
     return status;
 }
 

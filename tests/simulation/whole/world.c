@@ -193,7 +193,7 @@ static void plan(whole *w)
     w->max_delay = 2 + rng_below(r, 25);
     w->changes_left = (unsigned)rng_below(r, 3);
     if (rng_chance(r, 60))
-        w->host[rng_below(r, VOTERS)].twist = (twist_kind)(1 + rng_below(r, TWISTS - 1));
+        w->host[rng_below(r, VOTERS)].twist = (twist_kind)(1 + rng_below(r, TWIST_SIMULATED_LAST));
     for (uint64_t k = rng_below(r, 5); k > 0; k--) {
         uint64_t at = rng_below(r, w->chaos_end);
         unsigned who = (unsigned)rng_below(r, HOSTS);

@@ -435,3 +435,32 @@ Test(daemon, a_peer_that_floods_waits_for_itself_only, .timeout = 240)
     cn_ledger_block_unref(b);
     peers_close(&w);
 }
+
+static void count_cuts(cn_node *node, void *arg)
+{
+    unsigned *count = arg;
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++)
+        count[i] = node->peer[i].set ? node->peer[i].cut_offs : 0;
+}
+
+/* Also with its final blocks, which the workers read; and nobody else is cut off for it. */
+Test(daemon, who_serves_bad_final_blocks_again_and_again_is_cut_off, .timeout = 120)
+{
+    static peers w;
+    unsigned cuts[CN_LINK_SLOTS] = {0}, all = 0;
+    peers_open(&w);
+    cn_ledger_block *b = block_of_one(&w, NULL, &w.capture[0], 3);
+    uint64_t wanted = atomic_load(&w.node->bad_peer_bytes) + w.node->bad_allowed;
+    for (uint64_t n = atomic_load(&w.node->bad_peer_bytes); n < wanted; n++) { /* one at a time is looked at */
+        peers_send_run(&w, 0, 1, &b, 1, true);
+        cr_assert(peers_wait_bad_bytes(&w, n + 1), "a bad run was not noticed");
+    }
+    cr_assert(cn_node_call(w.node, count_cuts, cuts, 30000));
+    for (unsigned i = 0; i < CN_LINK_SLOTS; i++)
+        all += cuts[i];
+    cr_expect_eq(all, 1u, "%u peers were cut off", all);
+    peers_send_run(&w, 1, 1, &b, 1, false);
+    cr_assert(peers_wait_height(&w, 1));
+    cn_ledger_block_unref(b);
+    peers_close(&w);
+}
