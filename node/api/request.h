@@ -99,8 +99,9 @@ void cn_api_get_openapi(cn_request *r);
     X("GET", "/v1/blocks/", "", true, cn_api_get_block, "Header, finalization and statement ids of a block.", "")      \
     X("GET", "/v1/headers/latest", "", false, cn_api_get_latest_header, "Newest final header.", "")                    \
     X("GET", "/v1/checkpoints/latest", "", false, cn_api_get_latest_checkpoint,                                        \
-      "Newest final checkpoint, with what validators signed; format=note: a C2SP signed note; format=cose: consistency.", \
-      "format from member")  \
+      "Newest final checkpoint, with what validators signed; format=note: a C2SP signed note; format=cose: "           \
+      "consistency.",                                                                                                  \
+      "format from member")                                                                                            \
     X("GET", "/v1/validators", "", false, cn_api_get_validators, "The validator set in force.", "")                    \
     X("GET", "/v1/members", "", false, cn_api_get_members,                                                             \
       "Members with roles and capture keys, as of the newest checkpoint.", "")                                         \
