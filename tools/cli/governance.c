@@ -1,6 +1,8 @@
 /* carnet propose, ballot, ready: who votes changes by statements on the ledger (docs/membership.md). */
 #include "proto/state.h"
+#include "tools/cli/keygen.h"
 #include "tools/cli/proposal.h"
+#include "tools/cli/registry.h"
 #include "tools/cli/signer.h"
 
 #include <stdlib.h>
@@ -49,6 +51,13 @@ static cn_status read_node_key(const char *dir, const char *purpose, cn_key_file
     if (st == CN_OK && strcmp(ret->purpose, purpose) != 0)
         st = cn_fail(err, CN_INVALID, path, "holds a %s key, not a %s key", ret->purpose, purpose);
     return st;
+}
+
+static bool next_exists(const char *dir, const char *purpose)
+{
+    char path[4300];
+    snprintf(path, sizeof path, "%.4000s/%s.next.key", dir, purpose);
+    return access(path, F_OK) == 0;
 }
 
 static cn_status fill_row(const cli_signer *s, const char *dir, cn_proposal_payload *p, cn_err *err)
@@ -138,6 +147,8 @@ static int propose(const cli_args *args, cn_change_action action)
     body->proposal.registrar = action == CN_CHANGE_ROLES && cli_flag(args, "--registrar");
     if (st == CN_OK && action == CN_CHANGE_ROLES && !cli_parse_roles(cli_value(args, "--roles"), &body->proposal.roles))
         st = cn_fail(&err, CN_INVALID, "--roles", "names a role that is not known; see docs/cli.md");
+    if (st == CN_OK && action == CN_CHANGE_ROTATE && !next_exists(keys, "vote"))
+        st = cli_make_node_keys(keys, true, &err);
     if (st == CN_OK && with_row)
         st = fill_row(&s, keys, &body->proposal, &err);
     int status = st == CN_OK ? send_body(&s, body, args) : cli_complain(EXIT_USE, &err);
@@ -151,7 +162,8 @@ int cmd_propose(int argc, char **argv)
     cli_option options[] = {
         {"--api", false, true, "URL of a node", NULL},
         {"--key", false, false, "capture key file of the proposing member", NULL},
-        {"--keys", false, false, "join, rotate: folder with the node's keys; NAME.next.key goes before NAME.key", NULL},
+        {"--keys", false, false, "join, rotate: folder with the node's keys; rotate makes NAME.next.key where none are",
+         NULL},
         {"--member", false, false, "name of the member it is about (default: the proposing one)", NULL},
         {"--roles", false, false, "roles: e.g. forwarder,insurer", NULL},
         {"--registrar", true, false, "roles: it may register members", NULL},
@@ -294,20 +306,45 @@ static bool wait_until_synced(const char *api, cn_err *err)
     return false;
 }
 
+/* With --all: the channel key of the rotation, and then the capture key itself, which signs nothing after that. */
+static int rotate_others(cli_signer *s, const char *dir, const cli_args *args)
+{
+    char path[4300];
+    cn_key_file file;
+    cn_err err = {0};
+    int status = EXIT_GOOD;
+    if (next_exists(dir, "channel")) {
+        snprintf(path, sizeof path, "%.4000s/channel.next.key", dir);
+        status = cli_change_channel_key(s, path, args);
+    }
+    snprintf(path, sizeof path, "%.4000s/capture.next.key", dir);
+    if (status == EXIT_GOOD && !next_exists(dir, "capture")) {
+        cn_status st = cli_make_key("capture", cn_key_type_name(s->key.key.public_key.type), &file, &err);
+        if (st == CN_OK)
+            st = cli_write_key(path, &file, &err);
+        cn_key_file_wipe(&file);
+        if (st != CN_OK)
+            return cli_complain(EXIT_USE, &err);
+    }
+    return status == EXIT_GOOD ? cli_replace_key(s, path, args) : status;
+}
+
 int cmd_ready(int argc, char **argv)
 {
-    cli_option options[] = {{"--api", false, true, "URL of the member's own node", NULL},
-                            {"--key", false, true, "capture key file of the member", NULL},
-                            {"--keys", false, true, "folder with the vote key that was proposed", NULL},
-                            {"--proposal", false, true, "id of the proposal", NULL},
-                            {"--json", true, false, "print JSON", NULL},
-                            {0}};
+    cli_option options[] = {
+        {"--api", false, true, "URL of the member's own node", NULL},
+        {"--key", false, true, "capture key file of the member", NULL},
+        {"--keys", false, true, "folder with the vote key that was proposed", NULL},
+        {"--proposal", false, true, "id of the proposal", NULL},
+        {"--all", true, false, "then also replace the channel key and the capture key, from KEYS/*.next.key", NULL},
+        {"--json", true, false, "print JSON", NULL},
+        {0}};
     cli_args args;
     cli_signer s = {0};
     cn_err err = {0};
     cn_key_file vote;
     int status;
-    if (!cli_parse(argc, argv, "ready --api URL --key FILE --keys DIR --proposal ID", options, &args, &status))
+    if (!cli_parse(argc, argv, "ready --api URL --key FILE --keys DIR --proposal ID [--all]", options, &args, &status))
         return status;
     if (args.count)
         return cli_say(EXIT_USE, "ready takes options only; see --help");
@@ -325,6 +362,8 @@ int cmd_ready(int argc, char **argv)
         cn_key_file_wipe(&vote);
     }
     status = ok ? send_body(&s, body, &args) : cli_complain(EXIT_USE, &err);
+    if (status == EXIT_GOOD && cli_flag(&args, "--all"))
+        status = rotate_others(&s, cli_value(&args, "--keys"), &args);
     cli_signer_close(&s);
     free(body);
     return status;

@@ -1,6 +1,7 @@
 /* carnet device ..., carnet member ...: registry statements. */
+#include "tools/cli/registry.h"
+
 #include "proto/state.h"
-#include "tools/cli/signer.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -235,27 +236,46 @@ static int register_member(const cli_args *args)
     return status;
 }
 
-/* The X25519 key of the peer channel; the node takes it from channel.next.key when the ledger names it. */
-static int change_channel_key(const cli_args *args)
+int cli_change_channel_key(cli_signer *s, const char *path, const cli_args *args)
 {
-    cli_signer s;
     cn_err err = {0};
     cn_key_file file;
     cn_registry_change change;
-    const char *key = cli_value(args, "--key"), *new_key = cli_value(args, "--new-key");
-    if (!key || !new_key)
-        return cli_say(EXIT_USE, "member channel-key needs --key and --new-key; see --help");
     memset(&change, 0, sizeof change);
     change.op = CN_REG_CHANNEL_KEY;
-    cn_status st = cli_read_key(new_key, &file, &err);
+    cn_status st = cli_read_key(path, &file, &err);
     if (st == CN_OK && !file.is_x25519)
-        st = cn_fail(&err, CN_INVALID, new_key, "is not a channel key; make one with carnet keygen --purpose channel");
+        st = cn_fail(&err, CN_INVALID, path, "is not a channel key; make one with carnet keygen --purpose channel");
     if (st != CN_OK)
         return cli_complain(EXIT_USE, &err);
     memcpy(change.channel_key, file.x25519_public, 32);
     cn_key_file_wipe(&file);
-    int status = cli_signer_open(cli_value(args, "--api"), key, &s, &err) == CN_OK ? send_change(&s, &change, args)
-                                                                                   : cli_complain(EXIT_USE, &err);
+    return send_change(s, &change, args);
+}
+
+int cli_replace_key(cli_signer *s, const char *path, const cli_args *args)
+{
+    cn_err err = {0};
+    cn_registry_change change;
+    memset(&change, 0, sizeof change);
+    change.op = CN_REG_KEY_ROTATE;
+    change.key_id = s->key_id;
+    change.reason = 1;
+    if (fill_new_key(s, path, &s->owner, &change, &err) != CN_OK)
+        return cli_complain(EXIT_USE, &err);
+    return send_change(s, &change, args);
+}
+
+static int channel_key(const cli_args *args)
+{
+    cli_signer s;
+    cn_err err = {0};
+    const char *key = cli_value(args, "--key"), *new_key = cli_value(args, "--new-key");
+    if (!key || !new_key)
+        return cli_say(EXIT_USE, "member channel-key needs --key and --new-key; see --help");
+    int status = cli_signer_open(cli_value(args, "--api"), key, &s, &err) == CN_OK
+                     ? cli_change_channel_key(&s, new_key, args)
+                     : cli_complain(EXIT_USE, &err);
     cli_signer_close(&s);
     return status;
 }
@@ -281,6 +301,6 @@ int cmd_member(int argc, char **argv)
     if (args.count == 1 && strcmp(args.positional[0], "register") == 0)
         return register_member(&args);
     if (args.count == 1 && strcmp(args.positional[0], "channel-key") == 0)
-        return change_channel_key(&args);
+        return channel_key(&args);
     return cli_say(EXIT_USE, "use: carnet member list|register|channel-key --api URL; see --help");
 }
