@@ -94,8 +94,14 @@ expect 1 "nothing is recorded" "$carnet" query --api "$api" --subject urn:carnet
 expect 0 "verify it with" "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format native \
     --out "$work/one.zip"
 expect 0 "verified" "$carnet" verify --genesis "$digest" "$work/one.zip"
-expect 2 "not exported by this version" "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format cose \
-    --out "$work/one.cose"
+expect 0 "on: cose, " "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format cose \
+    --out "$work/on"
+expect 0 "on: tlog, " "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format tlog --out "$work/on"
+expect 1 "not among those whose signatures" "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format cose \
+    --member nobody --out "$work/on"
+expect 0 "on: ics23, " "$carnet" export --api "$api" --subject urn:example:never --format ics23 --out "$work/on"
+tr -d ' \n' <"$work/on" | grep -q '"present":false' || fail "what was never recorded is proved absent: $(cat "$work/on")"
+expect 2 "member goes with cose" "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format evm --out "$work/on"
 
 # ---- the life of a device key ----
 verified() {
