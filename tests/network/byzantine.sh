@@ -53,7 +53,7 @@ for kind in $("$traitor" --list); do
     start_load 60 10 6
     case $kind in
     withhold | liar | favour | truncate | other-blocks | endless) # while it serves, somebody has to catch up
-        wait_for 30 test -s "$work/history" || fail "beside a validator of kind $kind nothing became final in 30 s" # keys are known
+        wait_for 30 test -s "$work/history" || fail "beside a validator of kind $kind nothing became final in 30 s"
         "$carnet" testnet kill customs --dir "$net" || fail "kill customs"
         sleep 1
         "$carnet" testnet start customs --dir "$net" || fail "customs does not start again"
