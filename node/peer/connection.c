@@ -3,11 +3,76 @@
 #include "proto/bytes.h"
 #include "proto/limits.h"
 
-#include <nng/supplemental/util/platform.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
+}
+
+/* ---- operations with a deadline ---- */
+
+static void on_end(void *arg)
+{
+    cn_timed *t = arg;
+    pthread_mutex_lock(&t->lock);
+    t->done = true;
+    pthread_cond_signal(&t->ended);
+    pthread_mutex_unlock(&t->lock);
+}
+
+static bool timed_open(cn_timed *t)
+{
+    pthread_condattr_t monotonic;
+    (void)pthread_condattr_init(&monotonic);
+    (void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    (void)pthread_mutex_init(&t->lock, NULL);
+    (void)pthread_cond_init(&t->ended, &monotonic);
+    (void)pthread_condattr_destroy(&monotonic);
+    if (nng_aio_alloc(&t->aio, on_end, t) == 0) {
+        nng_aio_set_timeout(t->aio, NNG_DURATION_INFINITE);
+        return true;
+    }
+    t->aio = NULL;
+    return false;
+}
+
+static void timed_close(cn_timed *t)
+{
+    if (t->aio)
+        nng_aio_free(t->aio);
+    (void)pthread_cond_destroy(&t->ended);
+    (void)pthread_mutex_destroy(&t->lock);
+}
+
+static void timed_begin(cn_timed *t)
+{
+    pthread_mutex_lock(&t->lock);
+    t->done = false;
+    pthread_mutex_unlock(&t->lock);
+}
+
+/* nng's result of what was begun. */
+static int timed_wait(cn_timed *t, uint64_t until_ms)
+{
+    struct timespec until = {.tv_sec = (time_t)(until_ms / 1000u), .tv_nsec = (long)(until_ms % 1000u) * 1000000};
+    int rc = 0;
+    pthread_mutex_lock(&t->lock);
+    while (!t->done && rc == 0)
+        rc = pthread_cond_timedwait(&t->ended, &t->lock, &until);
+    bool late = !t->done;
+    pthread_mutex_unlock(&t->lock);
+    if (late)
+        nng_aio_abort(t->aio, NNG_ETIMEDOUT);
+    nng_aio_wait(t->aio);
+    return nng_aio_result(t->aio);
+}
 
 /* ---- bytes over a stream ---- */
 
@@ -16,8 +81,8 @@ void cn_connection_unref(cn_connection *c)
     if (atomic_fetch_sub(&c->refs, 1) > 1)
         return;
     nng_stream_close(c->stream);
-    nng_aio_free(c->send_aio);
-    nng_aio_free(c->receive_aio);
+    timed_close(&c->sending);
+    timed_close(&c->receiving);
     nng_stream_free(c->stream);
     sodium_memzero(c, sizeof *c);
     free(c);
@@ -32,9 +97,16 @@ void cn_connection_close(cn_connection *c)
 cn_connection *cn_connection_new(nng_stream *stream)
 {
     cn_connection *c = calloc(1, sizeof *c);
-    if (!c || nng_aio_alloc(&c->send_aio, NULL, NULL) != 0 || nng_aio_alloc(&c->receive_aio, NULL, NULL) != 0) {
-        if (c && c->send_aio)
-            nng_aio_free(c->send_aio);
+    bool opened = c != NULL;
+    if (c) {
+        opened = timed_open(&c->sending);
+        opened = timed_open(&c->receiving) && opened;
+    }
+    if (!opened) {
+        if (c) {
+            timed_close(&c->sending);
+            timed_close(&c->receiving);
+        }
         free(c);
         nng_stream_close(stream);
         nng_stream_free(stream);
@@ -50,24 +122,22 @@ cn_connection *cn_connection_dial(const char *address, const char **ret_why)
 {
     char url[300];
     nng_stream_dialer *dialer = NULL;
-    nng_aio *aio = NULL;
+    cn_timed dialling;
     cn_connection *c = NULL;
     snprintf(url, sizeof url, "tcp://%s", address);
     int rc = nng_stream_dialer_alloc(&dialer, url);
-    if (rc == 0)
-        rc = nng_aio_alloc(&aio, NULL, NULL);
+    if (!timed_open(&dialling) && rc == 0)
+        rc = NNG_ENOMEM;
     if (rc == 0) {
-        nng_aio_set_timeout(aio, CN_HANDSHAKE_MS);
-        nng_stream_dialer_dial(dialer, aio);
-        nng_aio_wait(aio);
-        rc = nng_aio_result(aio);
+        timed_begin(&dialling);
+        nng_stream_dialer_dial(dialer, dialling.aio);
+        rc = timed_wait(&dialling, now_ms() + CN_HANDSHAKE_MS);
     }
     if (rc == 0)
-        c = cn_connection_new(nng_aio_get_output(aio, 0));
+        c = cn_connection_new(nng_aio_get_output(dialling.aio, 0));
     if (!c)
         *ret_why = rc == 0 ? "out of memory" : nng_strerror(rc);
-    if (aio)
-        nng_aio_free(aio);
+    timed_close(&dialling);
     if (dialer)
         nng_stream_dialer_free(dialer);
     return c;
@@ -75,26 +145,22 @@ cn_connection *cn_connection_dial(const char *address, const char **ret_why)
 
 static bool transfer(cn_connection *c, bool sending, uint8_t *p, size_t n, int timeout_ms)
 {
-    nng_aio *aio = sending ? c->send_aio : c->receive_aio;
-    nng_time until = nng_clock() + (nng_time)timeout_ms; /* for all of it: a peer that drips bytes is cut off too */
+    cn_timed *t = sending ? &c->sending : &c->receiving;
+    uint64_t until = now_ms() + (uint64_t)timeout_ms; /* for all of it: a peer that drips bytes is cut off too */
     if (c->deadline_ms && c->deadline_ms < until)
         until = c->deadline_ms;
     while (n > 0) {
         nng_iov iov = {.iov_buf = p, .iov_len = n};
-        nng_time now = nng_clock();
-        if (now >= until)
+        if (now_ms() >= until || atomic_load(&c->closed) || nng_aio_set_iov(t->aio, 1, &iov) != 0)
             return false;
-        nng_aio_set_timeout(aio, (nng_duration)(until - now));
-        if (atomic_load(&c->closed) || nng_aio_set_iov(aio, 1, &iov) != 0)
-            return false;
+        timed_begin(t);
         if (sending)
-            nng_stream_send(c->stream, aio);
+            nng_stream_send(c->stream, t->aio);
         else
-            nng_stream_recv(c->stream, aio);
-        nng_aio_wait(aio);
-        if (nng_aio_result(aio) != 0)
+            nng_stream_recv(c->stream, t->aio);
+        if (timed_wait(t, until) != 0)
             return false;
-        size_t done = nng_aio_count(aio);
+        size_t done = nng_aio_count(t->aio);
         p += done;
         n -= done;
     }
@@ -127,7 +193,7 @@ bool cn_connection_shake(cn_connection *c, const cn_identity *self, bool initiat
     cn_noise_handshake *h = cn_noise_begin(initiator, self->secret, self->prologue, self->prologue_len);
     uint8_t framed[4 + CN_NOISE_HANDSHAKE_MAX], payload[CN_NOISE_HANDSHAKE_MAX];
     bool ok = h != NULL;
-    c->deadline_ms = nng_clock() + CN_HANDSHAKE_MS;
+    c->deadline_ms = now_ms() + CN_HANDSHAKE_MS;
     while (ok && !cn_noise_done(h)) {
         size_t n = 0, payload_len = 0;
         if (cn_noise_my_turn(h))

@@ -6,6 +6,7 @@
 #include "node/peer/noise.h"
 
 #include <nng/nng.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define CN_HANDSHAKE_MS 5000
@@ -13,9 +14,18 @@
 #define CN_MESSAGE_HEAD 5u /* type u8 | length u32 */
 #define CN_PLAIN_MAX (CN_NOISE_MESSAGE_MAX - CN_NOISE_TAG)
 
+/* An operation that ends by a deadline of the monotonic clock; nng's own timeouts go by the wall clock, and one that is
+ * set back would leave a silent link up until it has caught up. */
+typedef struct cn_timed {
+    nng_aio *aio;
+    pthread_mutex_t lock;
+    pthread_cond_t ended;
+    bool done; /* under the lock */
+} cn_timed;
+
 typedef struct cn_connection { /* counted: shared by its reader and the peer's writer */
     nng_stream *stream;
-    nng_aio *send_aio, *receive_aio;
+    cn_timed sending, receiving;
     cn_noise_cipher send, receive;
     uint64_t deadline_ms; /* until the peer is known: when the handshake ends, however slowly bytes come; 0: none */
     atomic_int refs;
