@@ -5,6 +5,8 @@
 
 #include "node/formats/dossier.h"
 #include "node/formats/genesis.h"
+#include "proto/cbor.h"
+#include "proto/statement.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -18,8 +20,13 @@ typedef struct seen {
 } seen;
 
 typedef struct audit {
-    cn_snapshot *snap;
-    const uint8_t *salt;
+    const cn_audit_order *order;
+    cn_snapshot *snap;   /* of the order */
+    const uint8_t *salt; /* of the order */
+    cn_span note;        /* of the checkpoint; empty: no signatures */
+    cn_buf note_bytes;
+    size_t receipts;        /* statements that have them */
+    uint64_t newest_height; /* of a statement in scope; 0: none */
     cn_tip tip;
     cn_header checkpoint;
     cn_dossier_writer *w;
@@ -105,8 +112,35 @@ static bool leans_on_governance(const audit *a, const cn_body *b)
            !cn_digest_eq(&signer, &target);
 }
 
+/* What verifiers of others take: the statement's receipts and tlog-proof. */
+static void add_receipts(audit *a, uint64_t index, const cn_digest *path, size_t len)
+{
+    const cn_signed *by = a->order->signatures;
+    cn_receipt_proof *proof = calloc(1, sizeof *proof);
+    cn_buf bytes;
+    CN_ASSERT(proof);
+    if (a->note.n == 0 || a->receipts++ >= CN_DOSSIER_MAX_RECEIPTS) {
+        free(proof);
+        return;
+    }
+    *proof = (cn_receipt_proof){.size = a->checkpoint.log_size, .index = index, .path_len = len};
+    memcpy(proof->path, path, len * sizeof *path);
+    cn_buf_init(&bytes, CN_RECEIPT_MAX * CN_MAX_VALIDATORS);
+    cn_cbor_head(&bytes, CN_CBOR_ARRAY, by->count);
+    for (size_t i = 0; i < by->count; i++)
+        cn_signed_receipt(by, i, proof, &bytes);
+    cn_dossier_add_part(a->w, CN_PART_RECEIPTS, index, 0, CN_SPAN(bytes.p, bytes.n));
+    cn_buf_free(&bytes);
+    cn_buf_init(&bytes, CN_MAX_NOTE_BYTES + CN_RECEIPT_MAX);
+    cn_tlog_proof_begin(&bytes, index, path, len);
+    cn_put_bytes(&bytes, a->note.p, a->note.n);
+    cn_dossier_add_part(a->w, CN_PART_TLOG, index, 0, CN_SPAN(bytes.p, bytes.n));
+    cn_buf_free(&bytes);
+    free(proof);
+}
+
 /* main_tag: where pairings name the containers to follow; NULL elsewhere. */
-static cn_status add_statement(audit *a, uint64_t index, const cn_digest *main_tag, cn_err *err)
+static cn_status add_statement(audit *a, uint64_t index, bool in_scope, const cn_digest *main_tag, cn_err *err)
 {
     cn_digest number = {{0}}, path[CN_PROOF_MAX];
     cn_stored_statement stored;
@@ -119,6 +153,10 @@ static cn_status add_statement(audit *a, uint64_t index, const cn_digest *main_t
         st = cn_snapshot_inclusion(a->snap, index, a->checkpoint.log_size, path, &len, err);
     if (st == CN_OK && fresh)
         cn_dossier_add_statement(a->w, index, stored.record, stored.items, path, len);
+    if (st == CN_OK && fresh && in_scope)
+        add_receipts(a, index, path, len);
+    if (st == CN_OK && in_scope)
+        a->newest_height = stored.height;
     if (st == CN_OK)
         st = decode(&stored, &s, err);
     if (st != CN_OK)
@@ -190,7 +228,7 @@ static cn_status add_present(audit *a, const cn_digest *tag, const cn_ics23_exis
     if (st == CN_OK)
         cn_dossier_add_subject(a->w, tag, CN_SPAN(bytes.p, bytes.n), leaves, record.count);
     for (uint64_t i = 0; st == CN_OK && i < record.count; i++)
-        st = add_statement(a, leaves[i].log_index, is_main ? tag : NULL, err);
+        st = add_statement(a, leaves[i].log_index, is_main, is_main ? tag : NULL, err);
     cn_buf_free(&bytes);
     free(leaves);
     return st;
@@ -245,22 +283,70 @@ static cn_status add_checkpoint(audit *a, cn_err *err)
     return st;
 }
 
-static cn_status begin(audit *a, cn_store *store, cn_err *err)
+/* ---- earlier checkpoints ---- */
+
+static cn_status add_consistency(audit *a, const cn_header *older, cn_err *err)
+{
+    cn_digest path[CN_PROOF_MAX + 1];
+    size_t len = 0;
+    cn_status st = cn_snapshot_consistency(a->snap, older->log_size, a->checkpoint.log_size, path, &len, err);
+    if (st == CN_OK)
+        cn_dossier_add_consistency(a->w, older, path, len);
+    return st;
+}
+
+/* The logs that epochs ended with, and the one of the checkpoint that first covered the newest statement in scope. */
+static cn_status add_history(audit *a, cn_err *err)
+{
+    uint64_t height = 0, covering = a->newest_height;
+    cn_header h;
+    cn_span rows;
+    cn_status st = CN_OK;
+    for (uint64_t epoch = 2; epoch <= a->checkpoint.epoch && st == CN_OK; epoch++) {
+        st = cn_snapshot_epoch(a->snap, epoch, &height, &rows, err);
+        if (st == CN_OK)
+            st = cn_snapshot_header(a->snap, height, &h, err);
+        if (st == CN_OK)
+            st = add_consistency(a, &h, err);
+    }
+    while (st == CN_OK && covering && covering < a->checkpoint.height) {
+        st = cn_snapshot_header(a->snap, covering, &h, err);
+        if (st == CN_OK && h.kind != CN_BLOCK_NORMAL)
+            return h.kind == CN_BLOCK_CLOSING ? CN_OK : add_consistency(a, &h, err); /* closing: it is there already */
+        covering++;
+    }
+    return st;
+}
+
+/* ---- the whole ---- */
+
+static cn_status begin(audit *a, cn_err *err)
 {
     cn_span genesis;
+    const cn_audit_order *order = a->order;
+    a->snap = order->snap;
+    a->salt = order->salt;
+    cn_buf_init(&a->note_bytes, CN_MAX_NOTE_BYTES);
     a->w = cn_dossier_writer_new();
-    cn_status st = a->w ? cn_snapshot_open(store, &a->snap, err) : cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
-    if (st == CN_OK)
-        st = cn_snapshot_tip(a->snap, &a->tip, err);
+    cn_status st = a->w ? cn_snapshot_tip(a->snap, &a->tip, err) : cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
     if (st == CN_OK && a->tip.checkpoint == 0)
         st = cn_fail(err, CN_TIMEOUT, "audit", "the network has made no checkpoint yet; submit something first");
     if (st == CN_OK)
         st = cn_snapshot_header(a->snap, a->tip.checkpoint, &a->checkpoint, err);
     if (st == CN_OK)
         st = cn_snapshot_genesis(a->snap, &genesis, err);
-    if (st == CN_OK)
-        cn_dossier_add_genesis(a->w, genesis);
-    return st == CN_OK ? add_checkpoint(a, err) : st;
+    if (st != CN_OK)
+        return st;
+    cn_dossier_add_genesis(a->w, genesis);
+    cn_dossier_set_purpose(a->w, order->legal_basis ? order->legal_basis : "",
+                           order->case_number ? order->case_number : "");
+    if (order->signatures && order->signatures->count) {
+        CN_ASSERT(order->signatures->header.height == a->checkpoint.height);
+        cn_signed_note(order->signatures, &a->note_bytes);
+        a->note = CN_SPAN(a->note_bytes.p, a->note_bytes.n);
+        cn_dossier_add_part(a->w, CN_PART_NOTE, 0, 0, a->note);
+    }
+    return add_checkpoint(a, err);
 }
 
 static cn_status close_over(audit *a, const cn_digest *main_tag, cn_err *err)
@@ -270,51 +356,48 @@ static cn_status close_over(audit *a, const cn_digest *main_tag, cn_err *err)
         cn_digest tag = a->todo[i];
         st = add_subject(a, &tag, main_tag && cn_digest_eq(&tag, main_tag), err);
     }
-    return st;
+    return st == CN_OK ? add_history(a, err) : st;
 }
 
-static void end(audit *a)
+static cn_status end(audit *a, cn_status st, cn_buf *out, cn_err *err)
 {
+    if (st == CN_OK)
+        st = cn_dossier_finish(a->w, out, err);
     cn_dossier_writer_free(a->w);
-    cn_snapshot_close(a->snap);
+    cn_buf_free(&a->note_bytes);
     seen_free(&a->tags);
     seen_free(&a->indexes);
     free(a->todo);
+    return st;
 }
 
-cn_status cn_audit_subject(cn_store *store, const uint8_t salt[32], const char *uri, cn_buf *out, cn_err *err)
+cn_status cn_audit_subject(const cn_audit_order *order, const char *uri, cn_buf *out, cn_err *err)
 {
-    audit a = {.salt = salt};
-    cn_digest tag = cn_subject_tag(salt, uri);
-    cn_status st = begin(&a, store, err);
+    audit a = {.order = order};
+    cn_digest tag = cn_subject_tag(order->salt, uri);
+    cn_status st = begin(&a, err);
     if (st == CN_OK) {
         cn_dossier_set_scope(a.w, CN_DOSSIER_SUBJECT, uri, &tag, a.tip.checkpoint);
         want(&a, &tag);
         st = close_over(&a, &tag, err);
     }
-    if (st == CN_OK)
-        st = cn_dossier_finish(a.w, out, err);
-    end(&a);
-    return st;
+    return end(&a, st, out, err);
 }
 
-cn_status cn_audit_statement(cn_store *store, const uint8_t salt[32], const cn_digest *id, cn_buf *out, cn_err *err)
+cn_status cn_audit_statement(const cn_audit_order *order, const cn_digest *id, cn_buf *out, cn_err *err)
 {
-    audit a = {.salt = salt};
+    audit a = {.order = order};
     uint64_t index = 0;
-    cn_status st = begin(&a, store, err);
+    cn_status st = begin(&a, err);
     if (st == CN_OK)
         st = cn_snapshot_find_id(a.snap, id, &index, err);
-    if (st == CN_NOT_FOUND)
-        cn_fail(err, st, "statement", "%s is not final on this node", cn_digest_hex(id).s);
+    if (st == CN_NOT_FOUND || (st == CN_OK && index >= a.checkpoint.log_size))
+        st = cn_fail(err, CN_NOT_FOUND, "statement", "%s is not final on this node", cn_digest_hex(id).s);
     if (st == CN_OK) {
         cn_dossier_set_scope(a.w, CN_DOSSIER_STATEMENT, cn_digest_hex(id).s, id, a.tip.checkpoint);
-        st = add_statement(&a, index, NULL, err);
+        st = add_statement(&a, index, true, NULL, err);
     }
     if (st == CN_OK)
         st = close_over(&a, NULL, err);
-    if (st == CN_OK)
-        st = cn_dossier_finish(a.w, out, err);
-    end(&a);
-    return st;
+    return end(&a, st, out, err);
 }

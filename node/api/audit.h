@@ -3,15 +3,20 @@
 #ifndef CARNET_NODE_API_AUDIT_H
 #define CARNET_NODE_API_AUDIT_H
 
-#include "proto/bytes.h"
-#include "proto/statement.h"
-#include "storage/store.h"
+#include "node/api/signed.h"
 
 #define CN_AUDIT_MAX_BYTES (1024u * 1024u * 1024u)
 
+typedef struct cn_audit_order {
+    cn_snapshot *snap;
+    const uint8_t *salt;         /* of subjects, 32 bytes */
+    const cn_signed *signatures; /* over the newest checkpoint of the snapshot; NULL or none in it: without them */
+    const char *legal_basis, *case_number; /* valid (cn_dossier_purpose_valid); NULL: none given */
+} cn_audit_order;
+
 /* uri is canonical. A subject without statements gives a dossier with its absence proof. */
-cn_status cn_audit_subject(cn_store *store, const uint8_t salt[32], const char *uri, cn_buf *out, cn_err *err);
+cn_status cn_audit_subject(const cn_audit_order *order, const char *uri, cn_buf *out, cn_err *err);
 /* One statement with the authority of its key; no completeness of its subjects. */
-cn_status cn_audit_statement(cn_store *store, const uint8_t salt[32], const cn_digest *id, cn_buf *out, cn_err *err);
+cn_status cn_audit_statement(const cn_audit_order *order, const cn_digest *id, cn_buf *out, cn_err *err);
 
 #endif

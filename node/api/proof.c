@@ -3,25 +3,16 @@
 #include "node/api/request.h"
 #include "node/api/signed.h"
 #include "node/api/view.h"
+#include "node/formats/dossier.h"
 #include "node/formats/subject.h"
 #include "proto/cbor.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define WAIT_MS 20000u
+#define AUDIT_WAIT_MS 20000u
 #define SIGNED_WAIT_MS 5000u
 #define EXPORT_MAX (256u * 1024u)
-
-void cn_api_reply_dossier(cn_request *r, cn_status st, const cn_buf *zip, const cn_err *err)
-{
-    if (st == CN_OK) {
-        cn_reply_bytes(r, MHD_HTTP_OK, "application/zip", zip->p, zip->n);
-        cn_reply_header(r, "Content-Disposition", "attachment; filename=\"audit.zip\"");
-    } else {
-        cn_reply_error(r, err);
-    }
-}
 
 typedef struct proof {
     cn_snapshot *snap;
@@ -32,7 +23,7 @@ typedef struct proof {
 
 static cn_status find(cn_request *r, const cn_digest *id, proof *p, cn_err *err)
 {
-    cn_status st = cn_signed_open(r->backend, SIGNED_WAIT_MS, &p->snap, &p->at, err);
+    cn_status st = cn_signed_open(r->backend, SIGNED_WAIT_MS, false, &p->snap, &p->at, err);
     if (st == CN_OK)
         st = cn_snapshot_find_id(p->snap, id, &p->index, err);
     if (st == CN_NOT_FOUND || (st == CN_OK && p->index >= p->at.checkpoint.size))
@@ -44,14 +35,6 @@ static cn_status find(cn_request *r, const cn_digest *id, proof *p, cn_err *err)
     return st;
 }
 
-static void put_receipt(const proof *p, size_t i, cn_buf *out)
-{
-    char signer[CN_SIGNER_NAME_MAX + 1];
-    cn_digest kid = cn_receipt_kid(p->at.set.row[p->at.place[i]].receipt_key);
-    cn_signer_name(&p->at.checkpoint, p->at.name[i], signer);
-    cn_receipt_write(out, &p->at.checkpoint, signer, &kid, &p->inclusion, &p->at.signature[i].receipt);
-}
-
 /* All of them as a CBOR array, or the one of `member` as it is. */
 static cn_status put_receipts(const proof *p, const char *member, cn_buf *out, cn_err *err)
 {
@@ -59,7 +42,7 @@ static cn_status put_receipts(const proof *p, const char *member, cn_buf *out, c
         cn_cbor_head(out, CN_CBOR_ARRAY, p->at.count);
     for (size_t i = 0; i < p->at.count; i++)
         if (!member || strcmp(member, p->at.name[i]) == 0)
-            put_receipt(p, i, out);
+            cn_signed_receipt(&p->at, i, &p->inclusion, out);
     return out->n
                ? CN_OK
                : cn_fail(err, CN_NOT_FOUND, "member", "%.64s is not among those whose signatures are exported", member);
@@ -95,19 +78,49 @@ static void reply_proof(cn_request *r, const cn_digest *id, bool cose)
     cn_buf_free(&out);
 }
 
-static void reply_native(cn_request *r, const cn_digest *id)
+/* Query parameters legal_basis and case; false: replied. */
+static bool read_purpose(cn_request *r, cn_audit_order *order)
+{
+    static const char *const names[] = {"legal_basis", "case"};
+    const char *value[2];
+    cn_err err = {0};
+    for (size_t i = 0; i < 2; i++) {
+        value[i] = cn_request_query(r, names[i]);
+        if (!value[i] || cn_dossier_purpose_valid(value[i]))
+            continue;
+        cn_fail(&err, CN_INVALID, names[i], "must be at most %u bytes of UTF-8 text without control characters",
+                CN_DOSSIER_MAX_PURPOSE);
+        cn_reply_error(r, &err);
+        return false;
+    }
+    order->legal_basis = value[0];
+    order->case_number = value[1];
+    return true;
+}
+
+void cn_api_reply_audit(cn_request *r, const char *uri, const cn_digest *id)
 {
     cn_err err = {0};
     cn_buf zip;
-    if (!r->backend->wait_checkpoint(r->backend->ctx, WAIT_MS)) {
-        cn_fail(&err, CN_TIMEOUT, "checkpoint", "no checkpoint covered what is final in time; see /v1/why");
-        cn_reply_error(r, &err);
+    cn_audit_order order = {.salt = r->backend->subject_salt};
+    if (!read_purpose(r, &order))
         return;
-    }
+    cn_signed *at = calloc(1, sizeof *at);
     cn_buf_init(&zip, CN_AUDIT_MAX_BYTES);
-    cn_status st = cn_audit_statement(r->backend->store, r->backend->subject_salt, id, &zip, &err);
-    cn_api_reply_dossier(r, st, &zip, &err);
+    cn_status st = at ? cn_signed_open(r->backend, AUDIT_WAIT_MS, true, &order.snap, at, &err)
+                      : cn_fail(&err, CN_NO_MEMORY, "audit", "out of memory");
+    order.signatures = at;
+    if (st == CN_OK)
+        st = uri ? cn_audit_subject(&order, uri, &zip, &err) : cn_audit_statement(&order, id, &zip, &err);
+    if (st == CN_OK) {
+        cn_reply_bytes(r, MHD_HTTP_OK, "application/zip", zip.p, zip.n);
+        cn_reply_header(r, "Content-Disposition", "attachment; filename=\"audit.zip\"");
+    } else {
+        cn_reply_error(r, &err);
+    }
+    cn_snapshot_close(order.snap);
     cn_buf_free(&zip);
+    free(at);
 }
 
 void cn_api_get_statement_proof(cn_request *r)
@@ -118,7 +131,7 @@ void cn_api_get_statement_proof(cn_request *r)
     if (!cn_request_digest(r, "statement id", &id))
         return;
     if (!format || strcmp(format, "native") == 0) {
-        reply_native(r, &id);
+        cn_api_reply_audit(r, NULL, &id);
     } else if (strcmp(format, "cose") == 0 || strcmp(format, "tlog") == 0) {
         reply_proof(r, &id, format[0] == 'c');
     } else {
@@ -173,7 +186,7 @@ void cn_api_get_subject_proof(cn_request *r)
     if (st == CN_OK && (!format || strcmp(format, "ics23") != 0))
         st = cn_fail(&err, CN_INVALID, "format", "a subject is proved with format=ics23, or by its audit");
     if (st == CN_OK)
-        st = cn_signed_open(r->backend, SIGNED_WAIT_MS, &snap, at, &err);
+        st = cn_signed_open(r->backend, SIGNED_WAIT_MS, false, &snap, at, &err);
     if (st == CN_OK) {
         cn_digest tag = cn_subject_tag(r->backend->subject_salt, uri);
         cn_state_key key = cn_state_key_of(r->backend->subject_salt, CN_STATE_SUBJECT, tag.b, CN_DIGEST_LEN);
@@ -200,7 +213,7 @@ static void reply_consistency(cn_request *r, uint64_t from)
     cn_buf out;
     proof *p = calloc(1, sizeof *p);
     cn_buf_init(&out, EXPORT_MAX);
-    cn_status st = p ? cn_signed_open(r->backend, SIGNED_WAIT_MS, &p->snap, &p->at, &err)
+    cn_status st = p ? cn_signed_open(r->backend, SIGNED_WAIT_MS, false, &p->snap, &p->at, &err)
                      : cn_fail(&err, CN_NO_MEMORY, "proof", "out of memory");
     if (st == CN_OK && (from == 0 || from > p->at.checkpoint.size))
         st = cn_fail(&err, CN_INVALID, "from", "the log has %llu entries; ask from 1 to that",

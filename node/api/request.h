@@ -51,8 +51,8 @@ json_t *cn_json_hex(const void *p, size_t n);
 json_t *cn_json_time(uint64_t ms); /* RFC 3339 with milliseconds, UTC */
 json_t *cn_json_problem(const cn_err *err);
 
-/* A ZIP, or why there is none. */
-void cn_api_reply_dossier(cn_request *r, cn_status st, const cn_buf *zip, const cn_err *err);
+/* The audit dossier of a subject, by its canonical URI, or else of a statement. */
+void cn_api_reply_audit(cn_request *r, const char *uri, const cn_digest *id);
 
 /* Handlers, one file a family. */
 void cn_api_post_statements(cn_request *r);
@@ -87,12 +87,13 @@ void cn_api_get_openapi(cn_request *r);
       "admitted or none.",                                                                                             \
       "wait")                                                                                                          \
     X("GET", "/v1/statements/", "/proof", true, cn_api_get_statement_proof,                                            \
-      "Proof of one final statement: native (a dossier), cose (RFC 9942 receipts), tlog (C2SP).", "format member")     \
+      "Proof of one final statement: native (a dossier), cose (RFC 9942 receipts), tlog (C2SP).",                      \
+      "format member legal_basis case")                                                                                \
     X("GET", "/v1/statements/", "", true, cn_api_get_statement, "Status, position and content of a statement.", "")    \
     X("GET", "/v1/subjects/", "/events", true, cn_api_get_subject_events,                                              \
       "Events that declare the subject, in ledger order.", "from to type cursor limit")                                \
     X("GET", "/v1/subjects/", "/audit", true, cn_api_get_subject_audit,                                                \
-      "Audit dossier (ZIP) of the subject at the checkpoint that covers all that is final.", "")                       \
+      "Audit dossier (ZIP) of the subject at the checkpoint that covers all that is final.", "legal_basis case")       \
     X("GET", "/v1/subjects/", "/proof", true, cn_api_get_subject_proof,                                                \
       "ICS-23 proof of the subject's completeness record, or that nothing is recorded about it.", "format")            \
     X("GET", "/v1/subjects/", "", true, cn_api_get_subject, "Completeness record of the subject.", "")                 \

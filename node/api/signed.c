@@ -6,6 +6,7 @@
 #include <time.h>
 
 #define LOOK_AGAIN_MS 20u
+#define SIGNATURES_WAIT_MS 5000u /* they come within milliseconds, or their validators are down */
 
 static cn_status name_of(cn_snapshot *snap, const cn_api_backend *backend, const cn_digest *member,
                          char ret[CN_MAX_NAME + 1], cn_err *err)
@@ -58,20 +59,32 @@ cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, cn_si
     return st;
 }
 
-cn_status cn_signed_open(const cn_api_backend *backend, uint64_t wait_ms, cn_snapshot **ret_snap, cn_signed *ret,
-                         cn_err *err)
+/* False: there may be more signatures soon. */
+static bool enough(cn_signed *s, bool at_the_end, bool none_will_do)
+{
+    unsigned quorum = cn_quorum(s->set.n), honest = cn_max_faults(s->set.n) + 1;
+    if (s->count >= quorum) {
+        s->count = quorum;
+        return true;
+    }
+    if (!at_the_end || (s->count < honest && !none_will_do))
+        return false;
+    s->count = s->count < honest ? 0 : honest;
+    return true;
+}
+
+cn_status cn_signed_open(const cn_api_backend *backend, uint64_t wait_ms, bool none_will_do, cn_snapshot **ret_snap,
+                         cn_signed *ret, cn_err *err)
 {
     if (!backend->wait_checkpoint(backend->ctx, wait_ms))
         return cn_fail(err, CN_TIMEOUT, "checkpoint", "no checkpoint covered what is final in time; see /v1/why");
+    wait_ms = wait_ms < SIGNATURES_WAIT_MS ? wait_ms : SIGNATURES_WAIT_MS;
     for (uint64_t waited = 0;; waited += LOOK_AGAIN_MS) {
         cn_status st = cn_snapshot_open(backend->store, ret_snap, err);
         if (st == CN_OK)
             st = cn_signed_read(*ret_snap, backend, ret, err);
-        if (st == CN_OK && ret->count > cn_max_faults(ret->set.n)) {
-            unsigned quorum = cn_quorum(ret->set.n);
-            ret->count = ret->count < quorum ? ret->count : quorum;
+        if (st == CN_OK && enough(ret, waited >= wait_ms, none_will_do))
             return CN_OK;
-        }
         if (st == CN_OK && waited >= wait_ms)
             st = cn_fail(err, CN_TIMEOUT, "checkpoint",
                          "only %zu of %u validators have signed checkpoint %llu; %u are needed", ret->count, ret->set.n,
@@ -83,6 +96,14 @@ cn_status cn_signed_open(const cn_api_backend *backend, uint64_t wait_ms, cn_sna
         struct timespec pause = {.tv_nsec = LOOK_AGAIN_MS * 1000000L};
         nanosleep(&pause, NULL);
     }
+}
+
+void cn_signed_receipt(const cn_signed *s, size_t i, const cn_receipt_proof *proof, cn_buf *out)
+{
+    char signer[CN_SIGNER_NAME_MAX + 1];
+    cn_digest kid = cn_receipt_kid(s->set.row[s->place[i]].receipt_key);
+    cn_signer_name(&s->checkpoint, s->name[i], signer);
+    cn_receipt_write(out, &s->checkpoint, signer, &kid, proof, &s->signature[i].receipt);
 }
 
 void cn_signed_note(const cn_signed *s, cn_buf *out)

@@ -18,11 +18,13 @@ typedef struct cn_signed {
 
 /* The newest checkpoint of the snapshot; none signed is no error. *ret is large. */
 cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, cn_signed *ret, cn_err *err);
-/* Opens a snapshot whose newest checkpoint covers what is final now and has the signatures of f + 1 validators: one of
- * them is honest. Waits up to wait_ms. At most a quorum is left in *ret, the first that came: two exports are the same.
- */
-cn_status cn_signed_open(const cn_api_backend *backend, uint64_t wait_ms, cn_snapshot **ret_snap, cn_signed *ret,
-                         cn_err *err);
+/* Opens a snapshot whose newest checkpoint covers what is final now and that a quorum of validators has signed; the
+ * first ones that came are left in *ret, so that two exports are the same. After wait_ms the first f + 1 will do: one
+ * of them is honest. Fewer: CN_TIMEOUT, or with none_will_do none at all. */
+cn_status cn_signed_open(const cn_api_backend *backend, uint64_t wait_ms, bool none_will_do, cn_snapshot **ret_snap,
+                         cn_signed *ret, cn_err *err);
+/* The receipt of the one at place i, with this proof. */
+void cn_signed_receipt(const cn_signed *s, size_t i, const cn_receipt_proof *proof, cn_buf *out);
 void cn_signed_note(const cn_signed *s, cn_buf *out); /* C2SP signed note */
 
 #endif

@@ -1,5 +1,4 @@
 /* GET /v1/subjects/{uri}, its events and its audit dossier. */
-#include "node/api/audit.h"
 #include "node/api/request.h"
 #include "node/api/view.h"
 #include "node/formats/subject.h"
@@ -12,7 +11,6 @@
 #define EVENTS_MAX 1000u
 #define ROWS_SCANNED_MAX 20000u /* then the cursor is handed back, found enough or not */
 #define ROWS_PAGE 64u
-#define CHECKPOINT_WAIT_MS 20000u
 
 typedef struct subject {
     char uri[CN_API_PATH_MAX];
@@ -246,17 +244,5 @@ void cn_api_get_subject_audit(cn_request *r)
     subject subj;
     if (!read_subject(r, &subj))
         return;
-    cn_err err = {0};
-    if (!r->backend->wait_checkpoint(r->backend->ctx, CHECKPOINT_WAIT_MS)) {
-        cn_fail(&err, CN_TIMEOUT, "checkpoint",
-                "no checkpoint covered what is final within %u s; see /v1/why for what is missing",
-                CHECKPOINT_WAIT_MS / 1000);
-        cn_reply_error(r, &err);
-        return;
-    }
-    cn_buf zip;
-    cn_buf_init(&zip, CN_AUDIT_MAX_BYTES);
-    cn_status st = cn_audit_subject(r->backend->store, r->backend->subject_salt, subj.uri, &zip, &err);
-    cn_api_reply_dossier(r, st, &zip, &err);
-    cn_buf_free(&zip);
+    cn_api_reply_audit(r, subj.uri, NULL);
 }

@@ -1,5 +1,5 @@
 /* Writing dossiers. */
-#include "node/formats/dossier.h"
+#include "node/formats/dossier_internal.h"
 
 #include <jansson.h>
 #include <stdio.h>
@@ -11,7 +11,7 @@
 #define FIXED_TIME 315532800
 
 typedef struct file {
-    char name[96];
+    char name[DOSSIER_NAME_MAX];
     cn_buf content;
 } file;
 
@@ -22,6 +22,9 @@ struct cn_dossier_writer {
     char subject[2048];
     cn_digest tag;
     uint64_t checkpoint;
+    char legal_basis[CN_DOSSIER_MAX_PURPOSE + 1], case_number[CN_DOSSIER_MAX_PURPOSE + 1];
+    cn_dossier_redaction *redaction;
+    size_t redaction_count;
     bool fault;
 };
 
@@ -37,6 +40,7 @@ void cn_dossier_writer_free(cn_dossier_writer *w)
     for (size_t i = 0; i < w->count; i++)
         cn_buf_free(&w->file[i].content);
     free(w->file);
+    free(w->redaction);
     free(w);
 }
 
@@ -67,6 +71,48 @@ void cn_dossier_set_scope(cn_dossier_writer *w, cn_dossier_kind kind, const char
     w->checkpoint = checkpoint;
 }
 
+void cn_dossier_set_purpose(cn_dossier_writer *w, const char *legal_basis, const char *case_number)
+{
+    CN_ASSERT(cn_dossier_purpose_valid(legal_basis) && cn_dossier_purpose_valid(case_number));
+    snprintf(w->legal_basis, sizeof w->legal_basis, "%s", legal_basis);
+    snprintf(w->case_number, sizeof w->case_number, "%s", case_number);
+}
+
+void cn_dossier_add_redaction(cn_dossier_writer *w, uint64_t log_index, uint32_t item)
+{
+    cn_dossier_redaction *grown = realloc(w->redaction, (w->redaction_count + 1) * sizeof *grown);
+    w->fault = w->fault || !grown;
+    if (!grown)
+        return;
+    w->redaction = grown;
+    w->redaction[w->redaction_count++] = (cn_dossier_redaction){log_index, item};
+}
+
+void cn_dossier_add_part(cn_dossier_writer *w, cn_dossier_part_kind kind, uint64_t number, unsigned rank, cn_span bytes)
+{
+    char name[DOSSIER_NAME_MAX];
+    dossier_part_name(kind, number, rank, name);
+    cn_buf *out = add(w, name);
+    if (out)
+        cn_put_bytes(out, bytes.p, bytes.n);
+}
+
+void cn_dossier_add_consistency(cn_dossier_writer *w, const cn_header *older, const cn_digest *path, size_t path_len)
+{
+    char name[DOSSIER_NAME_MAX];
+    uint8_t bytes[CN_HEADER_LEN];
+    dossier_part_name(CN_PART_CONSISTENCY, older->height, 0, name);
+    cn_buf *out = add(w, name);
+    if (!out)
+        return;
+    cn_header_encode(older, bytes);
+    cn_put_u8(out, 1);
+    cn_put_bytes(out, bytes, sizeof bytes);
+    cn_put_u8(out, (uint8_t)path_len);
+    for (size_t i = 0; i < path_len; i++)
+        cn_put_digest(out, &path[i]);
+}
+
 void cn_dossier_add_genesis(cn_dossier_writer *w, cn_span bytes)
 {
     cn_buf *out = add(w, "genesis.json");
@@ -92,7 +138,7 @@ void cn_dossier_add_checkpoint(cn_dossier_writer *w, const cn_header *headers, s
 void cn_dossier_add_epoch(cn_dossier_writer *w, uint64_t epoch, const cn_header *closing, cn_span certificate,
                           cn_span rows)
 {
-    char name[96];
+    char name[DOSSIER_NAME_MAX];
     uint8_t bytes[CN_HEADER_LEN];
     snprintf(name, sizeof name, "epochs/%020llu.bin", (unsigned long long)epoch);
     cn_buf *out = add(w, name);
@@ -108,7 +154,7 @@ void cn_dossier_add_epoch(cn_dossier_writer *w, uint64_t epoch, const cn_header 
 
 static cn_buf *add_subject(cn_dossier_writer *w, const cn_digest *tag, bool present, cn_span proof)
 {
-    char name[96];
+    char name[DOSSIER_NAME_MAX];
     snprintf(name, sizeof name, "subjects/%s.bin", cn_digest_hex(tag).s);
     cn_buf *out = add(w, name);
     if (!out)
@@ -142,7 +188,7 @@ void cn_dossier_add_absence(cn_dossier_writer *w, const cn_digest *tag, cn_span 
 void cn_dossier_add_statement(cn_dossier_writer *w, uint64_t log_index, cn_span record, cn_span items,
                               const cn_digest *path, size_t path_len)
 {
-    char name[96];
+    char name[DOSSIER_NAME_MAX];
     snprintf(name, sizeof name, "statements/%020llu.bin", (unsigned long long)log_index);
     cn_buf *out = add(w, name);
     if (!out)
@@ -164,15 +210,20 @@ static int by_name(const void *a, const void *b)
 
 static void add_manifest(cn_dossier_writer *w)
 {
-    json_t *files = json_array();
+    json_t *files = json_array(), *redactions = json_array();
+    for (size_t i = 0; i < w->redaction_count; i++)
+        json_array_append_new(redactions, json_pack("{s:I, s:I}", "log_index", (json_int_t)w->redaction[i].log_index,
+                                                    "item", (json_int_t)w->redaction[i].item));
     for (size_t i = 0; i < w->count; i++) {
         cn_digest d = cn_sha256(w->file[i].content.p, w->file[i].content.n);
         json_array_append_new(files, json_pack("{s:s, s:I, s:s}", "name", w->file[i].name, "size",
                                                (json_int_t)w->file[i].content.n, "sha256", cn_digest_hex(&d).s));
     }
-    json_t *manifest = json_pack("{s:s, s:s, s:s, s:s, s:I, s:o}", "format", CN_DOSSIER_FORMAT, "kind",
-                                 w->kind == CN_DOSSIER_SUBJECT ? "subject" : "statement", "subject", w->subject, "tag",
-                                 cn_digest_hex(&w->tag).s, "checkpoint", (json_int_t)w->checkpoint, "files", files);
+    json_t *manifest =
+        json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:s, s:o, s:o}", "format", CN_DOSSIER_FORMAT, "kind",
+                  w->kind == CN_DOSSIER_SUBJECT ? "subject" : "statement", "subject", w->subject, "tag",
+                  cn_digest_hex(&w->tag).s, "checkpoint", (json_int_t)w->checkpoint, "legal_basis", w->legal_basis,
+                  "case_number", w->case_number, "redactions", redactions, "files", files);
     char *text = manifest ? json_dumps(manifest, JSON_INDENT(1)) : NULL;
     cn_buf *out = text ? add(w, "manifest.json") : NULL;
     if (out)
@@ -181,6 +232,47 @@ static void add_manifest(cn_dossier_writer *w)
         w->fault = true;
     free(text);
     json_decref(manifest);
+}
+
+/* ---- as a reader sees it ---- */
+
+cn_status cn_dossier_view(cn_dossier_writer *w, cn_dossier *ret, cn_err *err)
+{
+    dossier_entry *entry = calloc(w->count + 1, sizeof *entry);
+    bool whole = entry && !w->fault;
+    memset(ret, 0, sizeof *ret);
+    if (w->count)
+        qsort(w->file, w->count, sizeof *w->file, by_name);
+    for (size_t i = 0; whole && i < w->count; i++) {
+        memcpy(entry[i].name, w->file[i].name, sizeof entry[i].name);
+        entry[i].p = w->file[i].content.p;
+        entry[i].n = w->file[i].content.n;
+        whole = !w->file[i].content.fault;
+    }
+    cn_status st = whole ? dossier_read_entries(entry, w->count, ret, err)
+                         : cn_fail(err, CN_NO_MEMORY, "dossier", "out of memory");
+    ret->version = 2;
+    ret->kind = w->kind;
+    ret->tag = w->tag;
+    ret->checkpoint = w->checkpoint;
+    memcpy(ret->subject, w->subject, sizeof ret->subject);
+    memcpy(ret->legal_basis, w->legal_basis, sizeof ret->legal_basis);
+    memcpy(ret->case_number, w->case_number, sizeof ret->case_number);
+    for (size_t i = 0; i < ret->part_count; i++) /* the entries go, the writer's names stay */
+        ret->part[i].name = w->file[(size_t)(ret->part[i].name - entry[0].name) / sizeof *entry].name;
+    if (st == CN_OK && w->redaction_count) {
+        ret->redaction = calloc(w->redaction_count, sizeof *ret->redaction);
+        if (ret->redaction) {
+            memcpy(ret->redaction, w->redaction, w->redaction_count * sizeof *ret->redaction);
+            ret->redaction_count = w->redaction_count;
+        } else {
+            st = cn_fail(err, CN_NO_MEMORY, "dossier", "out of memory");
+        }
+    }
+    free(entry);
+    if (st != CN_OK)
+        cn_dossier_clear(ret);
+    return st;
 }
 
 static bool add_to_zip(zip_t *zip, const file *f)

@@ -140,7 +140,7 @@ static void verify(const cn_buf *zip)
     cn_documents_count count;
     cn_dossier d;
     cn_err err = {0};
-    cn_status st = cn_verify_dossier(zip->p, zip->n, &m.genesis.network, &report);
+    cn_status st = cn_verify_dossier(zip->p, zip->n, &m.genesis.network, NULL, &report);
     FUZZ_REQUIRE((st == CN_OK) == report.accepted);
     if (cn_dossier_read(zip->p, zip->n, &d, &err) == CN_OK) {
         FUZZ_PLANT(d.statement_count < 5);
@@ -177,7 +177,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
     verify(&zip);
     bool changed = !fuzz_same(zip.p, zip.n, true_zip.p, true_zip.n);
     static cn_verify_report report;
-    FUZZ_REQUIRE(!changed || cn_verify_dossier(zip.p, zip.n, &m.genesis.network, &report) != CN_OK);
+    FUZZ_REQUIRE(!changed || cn_verify_dossier(zip.p, zip.n, &m.genesis.network, NULL, &report) != CN_OK);
     cn_buf_free(&zip);
     return 0;
 }

@@ -223,8 +223,11 @@ int cmd_audit(int argc, char **argv)
     cli_option options[] = {API_OPTION,
                             {"--subject", false, true, "URI of the subject", NULL},
                             {"--out", false, true, "file to write (ZIP)", NULL},
+                            {"--legal-basis", false, false, "why it is asked for; stands in the dossier", NULL},
+                            {"--case", false, false, "case number; stands in the dossier", NULL},
                             JSON_OPTION,
                             {0}};
+    static const char *const purpose[][2] = {{"--legal-basis", "legal_basis"}, {"--case", "case"}};
     cli_args args;
     int status;
     char path[8192], encoded[2048];
@@ -233,6 +236,15 @@ int cmd_audit(int argc, char **argv)
     if (!cli_encode(cli_value(&args, "--subject"), encoded, sizeof encoded))
         return cli_say(EXIT_USE, "--subject: the URI is too long");
     snprintf(path, sizeof path, "/v1/subjects/%s/audit", encoded);
+    for (size_t i = 0; i < 2; i++) {
+        const char *value = cli_value(&args, purpose[i][0]);
+        size_t at = strlen(path);
+        if (value && !cli_encode(value, encoded, sizeof encoded))
+            return cli_say(EXIT_USE, "%s: too long", purpose[i][0]);
+        if (value)
+            snprintf(path + at, sizeof path - at, "%c%s=%s", i == 0 || !strchr(path, '?') ? '?' : '&', purpose[i][1],
+                     encoded);
+    }
     return fetch_dossier(&args, path);
 }
 

@@ -3,7 +3,10 @@
 #include "tools/cli/cli.h"
 #include "tools/verify/documents.h"
 
+#include "proto/limits.h"
+
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -95,18 +98,67 @@ static int write_documents(const cn_buf *zip, const char *dir)
     return EXIT_GOOD;
 }
 
+/* ---- what else is asked for ---- */
+
+#define ANCHORS_MAX 16u
+
+typedef struct wanted {
+    cn_verify_options options;
+    cn_verify_anchor anchor[ANCHORS_MAX];
+} wanted;
+
+/* HEIGHT:DIGEST[,HEIGHT:DIGEST...] */
+static bool read_anchors(const char *text, wanted *w)
+{
+    while (text && *text) {
+        char *end;
+        cn_verify_anchor *a = &w->anchor[w->options.anchor_count];
+        if (w->options.anchor_count == ANCHORS_MAX || *text < '0' || *text > '9')
+            return false;
+        errno = 0;
+        a->height = strtoull(text, &end, 10);
+        if (errno != 0 || *end != ':' || strlen(end + 1) < 64 || !cn_unhex(end + 1, 64, a->block.b, CN_DIGEST_LEN))
+            return false;
+        text = end + 65;
+        if (*text && *text++ != ',')
+            return false;
+        w->options.anchor_count++;
+    }
+    w->options.anchor = w->anchor;
+    return true;
+}
+
+static int read_wanted(const cli_args *args, wanted *w)
+{
+    const char *number = cli_value(args, "--signatures");
+    if (number) {
+        char *end;
+        unsigned long n = strtoul(number, &end, 10);
+        if (*number < '0' || *number > '9' || *end || n == 0 || n > CN_MAX_VALIDATORS)
+            return cli_say(EXIT_USE, "--signatures must be a number of validators, 1 to %u", CN_MAX_VALIDATORS);
+        w->options.signatures = (unsigned)n;
+    }
+    if (!read_anchors(cli_value(args, "--anchor"), w))
+        return cli_say(EXIT_USE, "--anchor must be HEIGHT:DIGEST of a final block, several with commas between");
+    return EXIT_GOOD;
+}
+
 int cmd_verify(int argc, char **argv)
 {
-    cli_option options[] = {{"--genesis", false, true, "genesis digest of the network, 64 hexadecimal digits", NULL},
-                            {"--documents", false, false, "folder for the documents in it, byte for byte", NULL},
-                            {"--json", true, false, "print JSON", NULL},
-                            {0}};
+    cli_option options[] = {
+        {"--genesis", false, true, "genesis digest of the network, 64 hexadecimal digits", NULL},
+        {"--signatures", false, false, "receipts of this many validators must be there", NULL},
+        {"--anchor", false, false, "HEIGHT:DIGEST[,...] of blocks that you know from elsewhere", NULL},
+        {"--documents", false, false, "folder for the documents in it, byte for byte", NULL},
+        {"--json", true, false, "print JSON", NULL},
+        {0}};
     cli_args args;
     int status;
     cn_digest network;
     cn_buf zip;
     cn_err err = {0};
     static cn_verify_report report;
+    static wanted policy;
     if (!cli_parse(argc, argv, "verify --genesis DIGEST FILE.zip", options, &args, &status))
         return status;
     const char *hex = cli_value(&args, "--genesis");
@@ -114,9 +166,11 @@ int cmd_verify(int argc, char **argv)
         return cli_say(EXIT_USE, "--genesis must be 64 lower-case hexadecimal digits");
     if (args.count != 1)
         return cli_say(EXIT_USE, "verify needs one file");
+    if ((status = read_wanted(&args, &policy)) != EXIT_GOOD)
+        return status;
     if (cli_read_file(args.positional[0], DOSSIER_MAX, &zip, &err) != CN_OK)
         return cli_complain(EXIT_USE, &err);
-    cn_status st = cn_verify_dossier(zip.p, zip.n, &network, &report);
+    cn_status st = cn_verify_dossier(zip.p, zip.n, &network, &policy.options, &report);
     if (cli_flag(&args, "--json"))
         cli_print_json(report_json(&report));
     else

@@ -2,7 +2,8 @@
  *
  *   verify.c    the steps in order      keys.c     which key had authority where
  *   trees.c     completeness            content.c  what the items themselves name
- *   pairings.c  ties of containers      governance.c  what members decided by ballot */
+ *   pairings.c  ties of containers      governance.c  what members decided by ballot
+ *   outside.c   receipts, notes, earlier checkpoints, anchors */
 #ifndef CARNET_TOOLS_VERIFY_INTERNAL_H
 #define CARNET_TOOLS_VERIFY_INTERNAL_H
 
@@ -60,6 +61,8 @@ void verify_fault(verifier *v, cn_verify_step step, cn_status code, const char *
     __attribute__((format(printf, 5, 6)));
 void verify_where(const verifier *v, size_t place, char out[96]); /* "statements/…42.bin" */
 
+void verify_not_checked(verifier *v, cn_verify_step step, const char *why);
+
 known_key *verify_find_key(const verifier *v, const cn_digest *id);
 /* Signatures, authority and chains, in ascending log order. */
 void verify_keys(verifier *v);
@@ -78,7 +81,12 @@ void verify_collect_pairings(verifier *v);
 void verify_pairings(verifier *v);
 /* An event of the statement falls into a tie of its container with the consignment. */
 bool verify_is_tied(const verifier *v, const cn_statement *s, uint64_t log_index, const cn_digest *consignment);
+bool verify_in_scope(const verifier *v, size_t place); /* the statement is one that the dossier is about */
 void verify_content(verifier *v);
+void verify_consistency(verifier *v);
+/* These tell whether there was something to check; if not they said why. */
+bool verify_receipts(verifier *v, const cn_verify_options *options);
+bool verify_anchors(verifier *v, const cn_verify_options *options);
 /* Does the statement declare the subject by itself? (Registry statements: their keys and members.) */
 bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *tag);
 

@@ -45,6 +45,13 @@ void verify_where(const verifier *v, size_t place, char out[96])
     snprintf(out, 96, "statements/%020llu.bin", (unsigned long long)v->dossier.statement[place].log_index);
 }
 
+void verify_not_checked(verifier *v, cn_verify_step step, const char *why)
+{
+    cn_verify_result *r = &v->report->step[step];
+    if (r->verdict == CN_VERDICT_NOT_CHECKED)
+        cn_fail(&r->err, CN_NOT_FOUND, "", "%s", why);
+}
+
 static void holds(verifier *v, cn_verify_step step)
 {
     if (v->report->step[step].verdict == CN_VERDICT_NOT_CHECKED)
@@ -165,6 +172,24 @@ static void check_statement(verifier *v, size_t i)
     v->report->items += s->item_count;
 }
 
+bool verify_in_scope(const verifier *v, size_t place)
+{
+    const cn_dossier *d = &v->dossier;
+    const cn_dossier_subject *subject = d->kind == CN_DOSSIER_SUBJECT ? verify_find_subject(v, &d->tag) : NULL;
+    if (d->kind == CN_DOSSIER_STATEMENT)
+        return cn_digest_eq(&v->statement[place]->id, &d->tag);
+    return subject && verify_is_leaf(subject, d->statement[place].log_index);
+}
+
+/* What the manifest says to be left out must be left out, and nothing else may be. */
+static void check_redactions(verifier *v)
+{
+    for (size_t i = 0; i < v->dossier.redaction_count; i++)
+        verify_fault(v, CN_STEP_REDACTIONS, CN_CONFLICT, "manifest.json",
+                     "item %u of log index %llu is named as left out, but is here",
+                     (unsigned)v->dossier.redaction[i].item, (unsigned long long)v->dossier.redaction[i].log_index);
+}
+
 static void check_statements(verifier *v)
 {
     size_t n = v->dossier.statement_count;
@@ -181,11 +206,26 @@ static void check_statements(verifier *v)
     verify_trees(v);
     verify_pairings(v);
     verify_content(v);
-    for (cn_verify_step step = CN_STEP_INCLUSION; step < CN_STEP_TIME; step++)
+    verify_consistency(v);
+    check_redactions(v);
+    for (cn_verify_step step = CN_STEP_INCLUSION; step < CN_VERIFY_REQUIRED; step++)
         holds(v, step);
 }
 
 /* ---- the whole ---- */
+
+/* Steps that are not required: they hold, or said why they could not be taken. */
+static void check_outside(verifier *v, const cn_verify_options *options)
+{
+    if (v->statement && verify_receipts(v, options))
+        holds(v, CN_STEP_RECEIPTS);
+    if (!failed(v, CN_STEP_EPOCH_CHAIN) && !failed(v, CN_STEP_QUORUM) && verify_anchors(v, options))
+        holds(v, CN_STEP_EPOCH_ANCHOR);
+    verify_not_checked(v, CN_STEP_WITNESS_POLICY, "no policy was given");
+    verify_not_checked(v, CN_STEP_TIME,
+                       "no trusted time authority was given: the times are what a quorum of validators agreed on");
+    verify_not_checked(v, CN_STEP_REPORT, "there is no report in it");
+}
 
 static void begin(cn_verify_report *report)
 {
@@ -195,22 +235,43 @@ static void begin(cn_verify_report *report)
         report->step[i].err.code = CN_INVALID;
         snprintf(report->step[i].err.text, sizeof report->step[i].err.text, "an earlier step failed");
     }
-    cn_fail(&report->step[CN_STEP_TIME].err, CN_NOT_FOUND, "",
-            "this format carries no time token: the times are what a quorum of validators agreed on");
 }
 
-static cn_status conclude(cn_verify_report *report)
+/* The steps that the caller asked for count as if they were required. */
+static bool counts(const cn_verify_options *options, cn_verify_step step)
 {
-    for (int i = 0; i < CN_STEP_TIME; i++)
-        if (report->step[i].verdict != CN_VERDICT_OK)
+    switch ((int)step) {
+    case CN_STEP_RECEIPTS:
+        return options->signatures > 0;
+    case CN_STEP_EPOCH_ANCHOR:
+        return options->anchor_count > 0;
+    case CN_STEP_WITNESS_POLICY:
+        return options->policy.n > 0;
+    case CN_STEP_TIME:
+        return options->tsa_ca.n > 0;
+    case CN_STEP_REPORT:
+        return false;
+    default:
+        return true;
+    }
+}
+
+static cn_status conclude(cn_verify_report *report, const cn_verify_options *options)
+{
+    for (cn_verify_step i = 0; i < CN_STEP_COUNT; i++)
+        if (report->step[i].verdict == CN_VERDICT_FAILED ||
+            (report->step[i].verdict == CN_VERDICT_NOT_CHECKED && counts(options, i)))
             return report->step[i].err.code ? report->step[i].err.code : CN_INVALID;
     report->accepted = true;
     return CN_OK;
 }
 
-cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network, cn_verify_report *ret)
+cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network, const cn_verify_options *options,
+                            cn_verify_report *ret)
 {
+    static const cn_verify_options nothing = {0};
     cn_err err = {0};
+    options = options ? options : &nothing;
     begin(ret);
     verifier *v = calloc(1, sizeof *v);
     if (!v) {
@@ -221,7 +282,7 @@ cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,
     if (cn_dossier_read(zip, n, &v->dossier, &err) != CN_OK) {
         verify_fault(v, CN_STEP_CONTAINER, err.code, err.field, "%s", err.text);
         free(v);
-        return conclude(ret);
+        return conclude(ret, options);
     }
     holds(v, CN_STEP_CONTAINER);
     snprintf(ret->subject, sizeof ret->subject, "%s", v->dossier.subject);
@@ -230,6 +291,7 @@ cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,
         check_epochs(v);
         check_quorum(v);
         check_statements(v);
+        check_outside(v, options);
     }
     for (size_t i = 0; v->statement && i < v->dossier.statement_count; i++)
         cn_statement_free(v->statement[i]);
@@ -241,5 +303,5 @@ cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,
         cn_genesis_free(&v->genesis);
     cn_dossier_clear(&v->dossier);
     free(v);
-    return conclude(ret);
+    return conclude(ret, options);
 }

@@ -5,6 +5,7 @@
 #ifndef CARNET_TOOLS_VERIFY_VERIFY_H
 #define CARNET_TOOLS_VERIFY_VERIFY_H
 
+#include "proto/bytes.h"
 #include "proto/digest.h"
 #include "proto/status.h"
 
@@ -28,7 +29,15 @@
       "what is recorded about every key that signed is here, back to genesis")                                         \
     X(CN_STEP_PAIRING, "pairing", "the containers tied to the consignment are here, and their events are counted")     \
     X(CN_STEP_DECLARED_SUBJECTS, "declared-subjects", "what the readable items name is what their signer declared")    \
-    X(CN_STEP_TIME, "time", "the times are witnessed from outside the network")
+    X(CN_STEP_CONSISTENCY, "consistency", "the log continues the logs of the earlier checkpoints in it")               \
+    X(CN_STEP_REDACTIONS, "redactions", "every item that is not readable here is named as left out or erased")         \
+    X(CN_STEP_RECEIPTS, "receipts", "validators signed the checkpoint for other verifiers, with their own keys")       \
+    X(CN_STEP_EPOCH_ANCHOR, "epoch-anchor", "the chain of validators leads through a block known from elsewhere")      \
+    X(CN_STEP_WITNESS_POLICY, "witness-policy", "those that the policy asks for signed the checkpoint")                \
+    X(CN_STEP_TIME, "time", "the times are witnessed from outside the network")                                        \
+    X(CN_STEP_REPORT, "report", "the readable report says what the dossier holds")
+/* Steps before this one are required. The others count where the caller asks for them, and always when they fail. */
+#define CN_VERIFY_REQUIRED CN_STEP_RECEIPTS
 
 typedef enum cn_verify_step {
 #define CN_STEP_ENUM(name, text, good) name,
@@ -48,7 +57,7 @@ typedef struct cn_verify_result {
 } cn_verify_result;
 
 typedef struct cn_verify_report {
-    bool accepted; /* every step holds; time, which this format carries no witness of, is not counted */
+    bool accepted; /* no step failed, and those that are required or asked for hold */
     cn_verify_result step[CN_STEP_COUNT];
     /* what it is about; filled as far as the container could be read */
     char subject[2048];
@@ -59,7 +68,24 @@ typedef struct cn_verify_report {
     uint64_t items, unreadable_items;
 } cn_verify_report;
 
-/* Always fills the report; returns CN_OK when accepted, else the status of the first failed step. */
-cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network, cn_verify_report *ret);
+typedef struct cn_verify_anchor { /* a final block that the caller knows from elsewhere */
+    uint64_t height;
+    cn_digest block;
+} cn_verify_anchor;
+
+/* What the caller asks for beyond the required steps; all zeros: nothing. Memory stays the caller's. */
+typedef struct cn_verify_options {
+    unsigned signatures; /* validators whose receipts and cosignatures must be there; 0: f + 1 where there are any */
+    const cn_verify_anchor *anchor; /* at least one must be in the dossier, none may differ */
+    size_t anchor_count;
+    cn_span policy; /* C2SP tlog-policy text that the checkpoint's note must satisfy */
+    cn_span tsa_ca; /* PEM certificates of the time authorities that are trusted */
+} cn_verify_options;
+
+/* Always fills the report; returns CN_OK when accepted, else the status of the first step in the way. options may be
+ * NULL.
+ */
+cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network, const cn_verify_options *options,
+                            cn_verify_report *ret);
 
 #endif

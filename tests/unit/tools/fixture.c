@@ -263,9 +263,11 @@ bool fx_commit(fixture *fx)
 void fx_audit(fixture *fx, const char *uri, cn_buf *zip)
 {
     cn_err err = {0};
+    cn_audit_order order = {.salt = fx->genesis.subject_salt};
     cn_buf_init(zip, CN_AUDIT_MAX_BYTES);
-    cr_assert_eq(cn_audit_subject(fx->store, fx->genesis.subject_salt, uri, zip, &err), CN_OK, "%s: %s", err.field,
-                 err.text);
+    cr_assert_eq(cn_snapshot_open(fx->store, &order.snap, &err), CN_OK, "%s", err.text);
+    cr_assert_eq(cn_audit_subject(&order, uri, zip, &err), CN_OK, "%s: %s", err.field, err.text);
+    cn_snapshot_close(order.snap);
 }
 
 void fx_rebuild(const cn_dossier *d, const cn_certificate *certificate, cn_buf *zip)
@@ -293,6 +295,9 @@ void fx_rebuild(const cn_dossier *d, const cn_certificate *certificate, cn_buf *
     for (size_t i = 0; i < d->statement_count; i++)
         cn_dossier_add_statement(w, d->statement[i].log_index, d->statement[i].whole, CN_SPAN(NULL, 0),
                                  d->statement[i].path, d->statement[i].path_len);
+    for (size_t i = 0; i < d->part_count; i++)
+        cn_dossier_add_part(w, d->part[i].kind, d->part[i].number, d->part[i].rank, d->part[i].bytes);
+    cn_dossier_set_purpose(w, d->legal_basis, d->case_number);
     cn_buf_init(zip, CN_AUDIT_MAX_BYTES);
     cr_assert_eq(cn_dossier_finish(w, zip, NULL), CN_OK);
     cn_dossier_writer_free(w);
@@ -302,6 +307,6 @@ void fx_rebuild(const cn_dossier *d, const cn_certificate *certificate, cn_buf *
 cn_verify_report *fx_verify(const fixture *fx, const cn_buf *zip)
 {
     cn_verify_report *report = calloc(1, sizeof *report);
-    (void)cn_verify_dossier(zip->p, zip->n, &fx->genesis.network, report);
+    (void)cn_verify_dossier(zip->p, zip->n, &fx->genesis.network, NULL, report);
     return report;
 }

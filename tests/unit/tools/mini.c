@@ -1,6 +1,8 @@
 #include "mini.h"
 
 #include "node/formats/plan.h"
+#include "proto/cbor.h"
+#include "proto/receipt.h"
 #include "storage/map.h"
 
 #include <criterion/criterion.h>
@@ -35,12 +37,18 @@ static void fill_member(cn_genesis_member *member, const char *name, uint8_t see
     memcpy(member->row.log_key, key_of(CN_KEY_ED25519, (uint8_t)(seed + 4)).public_key.b, 32);
 }
 
-static void take_keys(mini *m, uint8_t seed)
+static void take_keys(mini *m, const char *name, uint8_t seed)
 {
     cn_secret_key vote = key_of(CN_KEY_SECP256K1, (uint8_t)(seed + 1));
-    for (unsigned i = 0; i < m->genesis.set.n; i++)
-        if (memcmp(m->genesis.set.row[i].vote_key, vote.public_key.b, 33) == 0)
-            m->vote[i] = vote;
+    for (unsigned i = 0; i < m->genesis.set.n; i++) {
+        if (memcmp(m->genesis.set.row[i].vote_key, vote.public_key.b, 33) != 0)
+            continue;
+        m->vote[i] = vote;
+        m->name[i] = name;
+        m->sealing[i] =
+            (cn_checkpoint_keys){key_of(CN_KEY_P256, (uint8_t)(seed + 2)), key_of(CN_KEY_ED25519, (uint8_t)(seed + 3)),
+                                 key_of(CN_KEY_ED25519, (uint8_t)(seed + 4))};
+    }
 }
 
 void mini_begin(mini *m)
@@ -64,7 +72,7 @@ void mini_begin(mini *m)
     cr_assert_eq(cn_genesis_parse(m->g.p, m->g.n, &m->genesis, &err), CN_OK, "%s", err.text);
     for (unsigned i = 0; i < MINI_VALIDATORS; i++) {
         mini_signer *s = &m->capture[i];
-        take_keys(m, (uint8_t)(10 * (i + 1)));
+        take_keys(m, names[i], (uint8_t)(10 * (i + 1)));
         s->key = key_of(CN_KEY_ED25519, (uint8_t)(10 * (i + 1)));
         s->id = cn_key_id(&s->key.public_key);
         s->owner = cn_member_id(names[i]);
@@ -475,6 +483,8 @@ void mini_parts_free(mini_parts *p)
     }
     for (size_t i = 0; i < p->subjects; i++)
         cn_buf_free(&p->subject[i].proof);
+    for (size_t i = 0; i < p->parts; i++)
+        cn_buf_free(&p->part[i].bytes);
     cn_buf_free(&p->genesis);
     cn_buf_free(&p->certificate);
     free(p);
@@ -513,6 +523,101 @@ void mini_drop_subject(mini_parts *p, const cn_digest *tag)
     p->subject[i] = p->subject[--p->subjects];
 }
 
+/* ---- what others verify ---- */
+
+cn_buf *mini_part(mini_parts *p, cn_dossier_part_kind kind, uint64_t number)
+{
+    for (size_t i = 0; i < p->parts; i++)
+        if (p->part[i].kind == kind && p->part[i].number == number)
+            return &p->part[i].bytes;
+    cr_assert_lt(p->parts, (size_t)MINI_MAX);
+    p->part[p->parts].kind = kind;
+    p->part[p->parts].number = number;
+    cn_buf_init(&p->part[p->parts].bytes, 1u << 20);
+    return &p->part[p->parts++].bytes;
+}
+
+void mini_drop_part(mini_parts *p, cn_dossier_part_kind kind, uint64_t number)
+{
+    size_t i = 0;
+    while (i < p->parts && (p->part[i].kind != kind || p->part[i].number != number))
+        i++;
+    cr_assert_lt(i, p->parts);
+    cn_buf_free(&p->part[i].bytes);
+    p->part[i] = p->part[--p->parts];
+}
+
+static void seal_statement(const mini *m, mini_parts *p, uint64_t index, const cn_checkpoint *c,
+                           const cn_checkpoint_signatures *signature, uint32_t signers)
+{
+    static cn_receipt_proof proof;
+    size_t at = mini_place(p, index);
+    cn_buf *receipts = mini_part(p, CN_PART_RECEIPTS, index), *tlog = mini_part(p, CN_PART_TLOG, index);
+    const cn_buf *note = mini_part(p, CN_PART_NOTE, 0);
+    unsigned count = (unsigned)__builtin_popcount(signers);
+    proof = (cn_receipt_proof){.size = c->size, .index = index, .path_len = p->statement[at].path_len};
+    memcpy(proof.path, p->statement[at].path, proof.path_len * CN_DIGEST_LEN);
+    receipts->n = tlog->n = 0;
+    cn_cbor_head(receipts, CN_CBOR_ARRAY, count);
+    for (unsigned i = 0; i < MINI_VALIDATORS; i++) {
+        char name[CN_SIGNER_NAME_MAX + 1];
+        cn_digest kid = cn_receipt_kid(m->genesis.set.row[i].receipt_key);
+        cn_signer_name(c, m->name[i], name);
+        if (signers >> i & 1)
+            cn_receipt_write(receipts, c, name, &kid, &proof, &signature[i].receipt);
+    }
+    cn_tlog_proof_begin(tlog, index, proof.path, proof.path_len);
+    cn_put_bytes(tlog, note->p, note->n);
+}
+
+void mini_seal(const mini *m, mini_parts *p, uint32_t signers)
+{
+    cn_checkpoint c;
+    cn_checkpoint_signatures signature[MINI_VALIDATORS];
+    cn_err err = {0};
+    cn_buf *note = mini_part(p, CN_PART_NOTE, 0);
+    cr_assert_eq(cn_checkpoint_of(&p->header[0], &m->genesis.network, m->genesis.origin, &c, &err), CN_OK, "%s",
+                 err.text);
+    note->n = 0;
+    cn_note_begin(note, &c);
+    for (unsigned i = 0; i < MINI_VALIDATORS; i++) {
+        cr_assert_eq(
+            cn_checkpoint_sign(&c, &m->genesis.set.row[i].member, m->name[i], &m->sealing[i], &signature[i], &err),
+            CN_OK, "%s", err.text);
+        if (signers >> i & 1)
+            cn_note_add(note, &c, m->name[i], &m->genesis.set.row[i], &signature[i]);
+    }
+    size_t at = mini_subject_place(p, &p->tag);
+    for (uint64_t i = 0; at < p->subjects && i < p->subject[at].count; i++)
+        seal_statement(m, p, p->subject[at].leaf[i].log_index, &c, signature, signers);
+}
+
+cn_header mini_older(const mini *m, const mini_parts *p, uint64_t size)
+{
+    cn_header h = p->header[0];
+    h.height = size;
+    h.log_size = size;
+    h.log_root = cn_merkle_root(m->log, size);
+    return h;
+}
+
+void mini_add_consistency(const mini *m, mini_parts *p, const cn_header *older)
+{
+    cn_subtree plan[CN_PROOF_MAX + 1];
+    uint8_t header[CN_HEADER_LEN];
+    cn_buf *out = mini_part(p, CN_PART_CONSISTENCY, older->height);
+    size_t n = cn_consistency_plan(older->log_size, m->log_size, plan);
+    cn_header_encode(older, header);
+    out->n = 0;
+    cn_put_u8(out, 1);
+    cn_put_bytes(out, header, sizeof header);
+    cn_put_u8(out, (uint8_t)n);
+    for (size_t i = 0; i < n; i++) {
+        cn_digest node = cn_merkle_root(m->log + plan[i].first, (size_t)(plan[i].end - plan[i].first));
+        cn_put_digest(out, &node);
+    }
+}
+
 void mini_pack(const mini_parts *p, cn_buf *zip)
 {
     cn_dossier_writer *w = cn_dossier_writer_new();
@@ -532,16 +637,27 @@ void mini_pack(const mini_parts *p, cn_buf *zip)
         cn_dossier_add_statement(w, p->statement[i].index, CN_SPAN(p->statement[i].record.p, p->statement[i].record.n),
                                  CN_SPAN(p->statement[i].items.p, p->statement[i].items.n), p->statement[i].path,
                                  p->statement[i].path_len);
+    cn_dossier_set_purpose(w, p->legal_basis, "");
+    for (size_t i = 0; i < p->redactions; i++)
+        cn_dossier_add_redaction(w, p->redaction[i].log_index, p->redaction[i].item);
+    for (size_t i = 0; i < p->parts; i++)
+        cn_dossier_add_part(w, p->part[i].kind, p->part[i].number, p->part[i].rank,
+                            CN_SPAN(p->part[i].bytes.p, p->part[i].bytes.n));
     cn_buf_init(zip, 1u << 24);
     cr_assert_eq(cn_dossier_finish(w, zip, &err), CN_OK, "%s", err.text);
     cn_dossier_writer_free(w);
 }
 
-cn_status mini_verify(const mini *m, const mini_parts *p, cn_verify_report *ret)
+cn_status mini_verify_with(const mini *m, const mini_parts *p, const cn_verify_options *options, cn_verify_report *ret)
 {
     cn_buf zip;
     mini_pack(p, &zip);
-    cn_status st = cn_verify_dossier(zip.p, zip.n, &m->genesis.network, ret);
+    cn_status st = cn_verify_dossier(zip.p, zip.n, &m->genesis.network, options, ret);
     cn_buf_free(&zip);
     return st;
+}
+
+cn_status mini_verify(const mini *m, const mini_parts *p, cn_verify_report *ret)
+{
+    return mini_verify_with(m, p, NULL, ret);
 }

@@ -6,6 +6,7 @@
 
 #include "node/formats/dossier.h"
 #include "node/formats/genesis.h"
+#include "proto/checkpoint.h"
 #include "proto/statement.h"
 #include "tools/verify/verify.h"
 
@@ -34,7 +35,9 @@ typedef struct mini_subject {
 typedef struct mini {
     cn_buf g;
     cn_genesis genesis;
-    cn_secret_key vote[MINI_VALIDATORS]; /* in the order of the set */
+    cn_secret_key vote[MINI_VALIDATORS];         /* in the order of the set */
+    cn_checkpoint_keys sealing[MINI_VALIDATORS]; /* in the order of the set */
+    const char *name[MINI_VALIDATORS];           /* in the order of the set */
     mini_signer capture[MINI_VALIDATORS];
     struct {
         cn_digest key, owner;
@@ -94,6 +97,16 @@ typedef struct mini_parts {
         size_t path_len;
     } statement[MINI_MAX];
     size_t statements;
+    struct {
+        cn_dossier_part_kind kind;
+        uint64_t number;
+        unsigned rank;
+        cn_buf bytes;
+    } part[MINI_MAX];
+    size_t parts;
+    char legal_basis[CN_DOSSIER_MAX_PURPOSE + 1];
+    cn_dossier_redaction redaction[MINI_MAX];
+    size_t redactions;
 } mini_parts;
 
 /* The dossier of a subject, as a node would make it; the checkpoint is followed by two linking headers. */
@@ -106,7 +119,17 @@ void mini_drop_subject(mini_parts *p, const cn_digest *tag);
 /* Finalize votes of the validators whose bits are set, for this block. */
 void mini_certificate(const mini *m, const cn_digest *block, uint32_t signers, cn_buf *out);
 
+/* What the validators whose bits are set signed about the checkpoint of p: the note, and for each statement of the main
+ * subject its receipts and tlog-proof; in the place of what was there. */
+void mini_seal(const mini *m, mini_parts *p, uint32_t signers);
+cn_buf *mini_part(mini_parts *p, cn_dossier_part_kind kind, uint64_t number); /* made when it is not there */
+void mini_drop_part(mini_parts *p, cn_dossier_part_kind kind, uint64_t number);
+/* An earlier checkpoint with a log of size entries, and its consistency. */
+cn_header mini_older(const mini *m, const mini_parts *p, uint64_t size);
+void mini_add_consistency(const mini *m, mini_parts *p, const cn_header *older);
+
 void mini_pack(const mini_parts *p, cn_buf *zip);
 cn_status mini_verify(const mini *m, const mini_parts *p, cn_verify_report *ret);
+cn_status mini_verify_with(const mini *m, const mini_parts *p, const cn_verify_options *options, cn_verify_report *ret);
 
 #endif

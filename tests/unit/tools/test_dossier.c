@@ -119,7 +119,7 @@ static void expect_refused(const archive *a, const char *where, const char *reas
     cn_buf bytes;
     cn_verify_report report;
     rezip(a, &bytes);
-    cr_expect_neq(cn_verify_dossier(bytes.p, bytes.n, &m.genesis.network, &report), CN_OK);
+    cr_expect_neq(cn_verify_dossier(bytes.p, bytes.n, &m.genesis.network, NULL, &report), CN_OK);
     const cn_verify_result *r = &report.step[CN_STEP_CONTAINER];
     cr_expect_eq(r->verdict, CN_VERDICT_FAILED);
     cr_expect(strstr(r->err.field, where), "%s is not at %s", r->err.field, where);
@@ -132,7 +132,7 @@ static void expect_refused(const archive *a, const char *where, const char *reas
 static bool accepted(const void *p, size_t n)
 {
     static cn_verify_report report;
-    return cn_verify_dossier(p, n, &m.genesis.network, &report) == CN_OK;
+    return cn_verify_dossier(p, n, &m.genesis.network, NULL, &report) == CN_OK;
 }
 
 Test(dossier, a_zip_of_the_same_files_by_another_program_is_accepted)
@@ -273,15 +273,68 @@ Test(dossier, another_format_and_unknown_members_are_refused)
 {
     archive *a = unzip(&packed);
     member *manifest = find(a, "manifest.json");
-    replace(manifest, "carnet-audit-1", "carnet-audit-2");
-    expect_refused(a, "manifest.json", "this verifier reads carnet-audit-1");
-    replace(manifest, "carnet-audit-2", "carnet-audit-1");
+    replace(manifest, "carnet-audit-2", "carnet-audit-3");
+    expect_refused(a, "manifest.json", "this verifier reads carnet-audit-1 and carnet-audit-2");
+    replace(manifest, "carnet-audit-3", "carnet-audit-2");
     replace(manifest, "\"checkpoint\"", "\"checkpoinu\"");
     expect_refused(a, "manifest.json", "other members");
     replace(manifest, "\"checkpoinu\"", "\"checkpoint\"");
     replace(manifest, "\"sha256\"", "\"sha257\"");
     expect_refused(a, "manifest.json", "a row has other members");
     archive_free(a);
+}
+
+/* Format 1 has fewer members and files, and is still read. */
+Test(dossier, format_1_is_read_without_what_came_with_format_2)
+{
+    static const char members[] = " \"legal_basis\": \"\",\n \"case_number\": \"\",\n \"redactions\": [],\n";
+    cn_buf bytes;
+    archive *a = unzip(&packed);
+    member *manifest = find(a, "manifest.json");
+    replace(manifest, "carnet-audit-2", "carnet-audit-1");
+    expect_refused(a, "manifest.json", "other members");
+    uint8_t *at = memmem(manifest->content.p, manifest->content.n, members, sizeof members - 1);
+    cr_assert_not_null(at);
+    size_t rest = manifest->content.n - (size_t)(at - manifest->content.p) - (sizeof members - 1);
+    memmove(at, at + sizeof members - 1, rest);
+    manifest->content.n -= sizeof members - 1;
+    rezip(a, &bytes);
+    cr_expect(accepted(bytes.p, bytes.n));
+    snprintf(find(a, "genesis.json")->name, sizeof manifest->name, "README.txt");
+    member *moved = find(a, "README.txt"), swap = *moved;
+    *moved = a->member[0];
+    a->member[0] = swap; /* R comes before the others */
+    expect_refused(a, "README.txt", "dossier of version 1");
+    cn_buf_free(&bytes);
+    archive_free(a);
+}
+
+Test(dossier, redactions_that_are_not_there_are_named)
+{
+    cn_buf bytes;
+    static cn_verify_report report;
+    archive *a = unzip(&packed);
+    member *manifest = find(a, "manifest.json");
+    replace(manifest, "\"redactions\": []", "\"redactions\": {}");
+    expect_refused(a, "manifest.json", "other members");
+    archive_free(a);
+    cn_dossier d;
+    cr_assert_eq(cn_dossier_read(packed.p, packed.n, &d, NULL), CN_OK);
+    cr_expect(d.version == 2 && d.redaction_count == 0 && d.legal_basis[0] == 0 && d.case_number[0] == 0);
+    cn_dossier_clear(&d);
+    mini_parts *p = mini_parts_of(&m, "urn:carnet:ucr:4KE5-A");
+    p->redactions = 1;
+    p->redaction[0] = (cn_dossier_redaction){p->statement[0].index, 0};
+    snprintf(p->legal_basis, sizeof p->legal_basis, "Regulation (EU) 2020/1056");
+    mini_pack(p, &bytes);
+    cr_expect_neq(cn_verify_dossier(bytes.p, bytes.n, &m.genesis.network, NULL, &report), CN_OK);
+    cr_expect(strstr(report.step[CN_STEP_REDACTIONS].err.text, "is here"));
+    cr_assert_eq(cn_dossier_read(bytes.p, bytes.n, &d, NULL), CN_OK);
+    cr_expect_str_eq(d.legal_basis, "Regulation (EU) 2020/1056");
+    cr_expect_eq(d.redaction_count, (size_t)1);
+    cn_dossier_clear(&d);
+    cn_buf_free(&bytes);
+    mini_parts_free(p);
 }
 
 /* What it unpacks to is bounded before memory is taken. */
@@ -295,7 +348,7 @@ Test(dossier, a_file_that_claims_another_size_is_refused)
     memset(central + 24, 0xfe, 4); /* uncompressed size, in both places */
     memset(local + 22, 0xfe, 4);
     cn_verify_report report;
-    cr_expect_neq(cn_verify_dossier(bytes.p, bytes.n, &m.genesis.network, &report), CN_OK);
+    cr_expect_neq(cn_verify_dossier(bytes.p, bytes.n, &m.genesis.network, NULL, &report), CN_OK);
     cr_expect(strstr(report.step[CN_STEP_CONTAINER].err.text, "exceed"), "%s", report.step[CN_STEP_CONTAINER].err.text);
     cn_buf_free(&bytes);
     archive_free(a);

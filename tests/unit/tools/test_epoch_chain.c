@@ -67,7 +67,7 @@ static cn_verify_report *verify_changed(void)
 static void accepted(void)
 {
     cn_verify_report *r = verify_changed();
-    for (int i = 0; i < CN_STEP_TIME; i++)
+    for (int i = 0; i < CN_VERIFY_REQUIRED; i++)
         cr_expect_eq(r->step[i].verdict, CN_VERDICT_OK, "%s: %s %s", cn_verify_step_name((cn_verify_step)i),
                      r->step[i].err.field, r->step[i].err.text);
     cr_expect(r->accepted);
@@ -453,10 +453,42 @@ Test(epoch_chain, a_ballot_counts_in_the_epoch_of_its_place_in_the_log)
     refused(CN_STEP_AUTHORITY, "statements/", "the proposal is of epoch 3 and void in epoch 4");
     dossier.epoch[2].closing.log_size += 2;
     sign_closing(4);
-    accepted(); /* an event only: it asks for no epoch */
+    cn_verify_report *r = verify_changed(); /* an event only: it asks for no epoch */
+    cr_expect_eq(r->step[CN_STEP_AUTHORITY].verdict, CN_VERDICT_OK, "%s", r->step[CN_STEP_AUTHORITY].err.text);
+    free(r);
+    refused(CN_STEP_CONSISTENCY, "consistency/", "does not hold the checkpoint of its height");
     dossier.epoch[1].closing.log_size++;
     sign_closing(3); /* the proposal to rotate falls into epoch 2, its ballots do not */
     refused(CN_STEP_AUTHORITY, "statements/", "the proposal is of epoch 2 and void in epoch 3");
+}
+
+/* A set that lies about where its epoch ended cannot make the log continue it. */
+Test(epoch_chain, the_log_continues_the_one_of_each_closing_block)
+{
+    uint8_t header[CN_HEADER_LEN];
+    audit(BOX);
+    cr_assert_geq(dossier.part_count, 3u);
+    cn_dossier_part *last = NULL;
+    for (size_t i = 0; i < dossier.part_count; i++)
+        if (dossier.part[i].kind == CN_PART_CONSISTENCY && dossier.part[i].number == dossier.epoch[2].closing.height)
+            last = &dossier.part[i];
+    cr_assert_not_null(last);
+    cn_span whole = last->bytes;
+    uint8_t *changed = malloc(whole.n);
+    memcpy(changed, whole.p, whole.n);
+    dossier.epoch[2].closing.log_root.b[0] ^= 1;
+    sign_closing(4);
+    cn_header_encode(&dossier.epoch[2].closing, header);
+    memcpy(changed + 1, header, sizeof header);
+    last->bytes.p = changed;
+    refused(CN_STEP_CONSISTENCY, "consistency/", "does not continue the log of height");
+    dossier.epoch[2].closing.log_root.b[0] ^= 1;
+    sign_closing(4);
+    last->bytes = whole;
+    accepted();
+    *last = dossier.part[--dossier.part_count];
+    refused(CN_STEP_CONSISTENCY, "consistency", "epoch 4 began with is not shown");
+    free(changed);
 }
 
 Test(epoch_chain, what_members_decided_is_a_subject_like_any_other)

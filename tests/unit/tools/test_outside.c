@@ -1,0 +1,278 @@
+/* What a dossier holds for other people's verifiers, and what the caller knows from elsewhere: each is checked, and
+ * named when it does not hold. */
+#include "mini.h"
+
+#include "proto/cbor.h"
+#include "proto/receipt.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define CONSIGNMENT "urn:carnet:ucr:4KE51234567-ROSES"
+#define THREE 7u /* validators */
+
+static mini m;
+static mini_signer device;
+static uint64_t first, second;
+static mini_parts *p;
+
+static uint64_t observe(unsigned minute)
+{
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"@context\":[\"https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld\"],"
+             "\"type\":\"ObjectEvent\",\"eventTime\":\"2026-05-01T08:%02u:00.000Z\",\"eventTimeZoneOffset\":\"+03:00\","
+             "\"action\":\"OBSERVE\",\"epcList\":[\"" CONSIGNMENT "\"]}",
+             minute);
+    return mini_document(&m, &device, text);
+}
+
+static void begin(void)
+{
+    mini_begin(&m);
+    device = mini_device(&m, &m.capture[0], 101);
+    first = observe(0);
+    second = observe(7);
+    p = mini_parts_of(&m, CONSIGNMENT);
+    mini_seal(&m, p, THREE);
+}
+
+static void end(void)
+{
+    mini_parts_free(p);
+    mini_end(&m);
+}
+
+TestSuite(outside, .init = begin, .fini = end);
+
+static cn_verify_report *verified(const cn_verify_options *options)
+{
+    static cn_verify_report report;
+    cn_status st = mini_verify_with(&m, p, options, &report);
+    cr_expect_eq(st == CN_OK, report.accepted);
+    return &report;
+}
+
+static void expect(const cn_verify_options *options, cn_verify_step step, cn_verdict verdict, bool accepted,
+                   const char *text)
+{
+    cn_verify_report *r = verified(options);
+    for (int i = 0; i < CN_VERIFY_REQUIRED; i++)
+        if (i != (int)step)
+            cr_expect_eq(r->step[i].verdict, CN_VERDICT_OK, "%s: %s", cn_verify_step_name((cn_verify_step)i),
+                         r->step[i].err.text);
+    cr_expect_eq(r->step[step].verdict, verdict, "%s: %s", cn_verify_step_name(step), r->step[step].err.text);
+    cr_expect_eq(r->accepted, accepted, "%s", cn_verify_step_name(step));
+    if (text)
+        cr_expect(strstr(r->step[step].err.text, text), "\"%s\" does not say \"%s\"", r->step[step].err.text, text);
+}
+
+/* One byte of what stands there once is another. */
+static void spoil(cn_buf *b, const void *needle, size_t n, size_t at)
+{
+    uint8_t *found = memmem(b->p, b->n, needle, n);
+    cr_assert_not_null(found);
+    found[at] ^= 1;
+}
+
+/* ---- receipts, note and tlog-proofs ---- */
+
+Test(outside, what_three_validators_signed_is_accepted)
+{
+    const cn_verify_options three = {.signatures = 3}, four = {.signatures = 4};
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_OK, true, NULL);
+    expect(&three, CN_STEP_RECEIPTS, CN_VERDICT_OK, true, NULL);
+    expect(&four, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "4 are wanted");
+}
+
+Test(outside, without_signatures_it_says_so_and_refuses_where_they_are_asked_for)
+{
+    const cn_verify_options one = {.signatures = 1};
+    mini_parts_free(p);
+    p = mini_parts_of(&m, CONSIGNMENT);
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_NOT_CHECKED, true, "no validator's signature");
+    expect(&one, CN_STEP_RECEIPTS, CN_VERDICT_NOT_CHECKED, false, "no validator's signature");
+}
+
+Test(outside, one_validator_is_too_few)
+{
+    mini_seal(&m, p, 4u);
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "1 validators signed it, 2 are wanted");
+}
+
+Test(outside, a_validator_counts_once)
+{
+    cn_buf *note = mini_part(p, CN_PART_NOTE, 0);
+    mini_seal(&m, p, 1u);
+    const uint8_t *lines = memmem(note->p, note->n, "\n\n", 2);
+    cr_assert_not_null(lines);
+    size_t from = (size_t)(lines - note->p) + 2, n = note->n - from;
+    uint8_t *copy = malloc(n);
+    memcpy(copy, note->p + from, n);
+    cn_put_bytes(note, copy, n);
+    free(copy);
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "signed twice");
+
+    mini_seal(&m, p, 1u);
+    cn_buf *receipts = mini_part(p, CN_PART_RECEIPTS, first);
+    n = receipts->n - 1;
+    copy = malloc(n);
+    memcpy(copy, receipts->p + 1, n);
+    cn_put_bytes(receipts, copy, n);
+    receipts->p[0] = 0x82;
+    free(copy);
+    cn_verify_report *r = verified(NULL);
+    cr_expect_eq(r->step[CN_STEP_RECEIPTS].verdict, CN_VERDICT_FAILED);
+    cr_expect_gt(r->step[CN_STEP_RECEIPTS].faults, (uint64_t)1);
+}
+
+Test(outside, each_changed_byte_of_a_receipt_is_refused)
+{
+    cn_buf *receipts = mini_part(p, CN_PART_RECEIPTS, second);
+    for (size_t i = 0; i < receipts->n; i += 3) {
+        receipts->p[i] ^= 1;
+        cn_verify_report *r = verified(NULL);
+        cr_expect_eq(r->step[CN_STEP_RECEIPTS].verdict, CN_VERDICT_FAILED, "byte %zu", i);
+        cr_expect(strstr(r->step[CN_STEP_RECEIPTS].err.field, "receipts/"), "%s", r->step[CN_STEP_RECEIPTS].err.field);
+        receipts->p[i] ^= 1;
+    }
+}
+
+Test(outside, each_changed_byte_of_the_note_is_refused)
+{
+    cn_buf *note = mini_part(p, CN_PART_NOTE, 0);
+    for (size_t i = 0; i < note->n; i += 5) {
+        note->p[i] ^= 1;
+        cr_expect_eq(verified(NULL)->step[CN_STEP_RECEIPTS].verdict, CN_VERDICT_FAILED, "byte %zu", i);
+        note->p[i] ^= 1;
+    }
+}
+
+Test(outside, a_receipt_of_another_statement_is_refused)
+{
+    cn_buf *a = mini_part(p, CN_PART_RECEIPTS, first), *b = mini_part(p, CN_PART_RECEIPTS, second), swap = *a;
+    *a = *b;
+    *b = swap;
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "does not prove inclusion at this log index");
+}
+
+/* A root alone does not authenticate positions: size and index stand in what is signed, and in the file's name. */
+Test(outside, a_receipt_of_another_size_with_the_same_path_shape_is_refused)
+{
+    cn_buf *receipts = mini_part(p, CN_PART_RECEIPTS, first);
+    uint8_t proof[4] = {0x83, (uint8_t)m.log_size, (uint8_t)first, 0x80};
+    proof[3] = (uint8_t)(0x80 | p->statement[mini_place(p, first)].path_len);
+    spoil(receipts, proof, sizeof proof, 1);
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "another size");
+}
+
+Test(outside, a_receipt_with_its_tree_algorithm_unprotected_is_refused)
+{
+    static const uint8_t vds[] = {0x19, 0x01, 0x8b, 0x01}; /* 395: 1, the last of the protected header */
+    cn_buf *receipts = mini_part(p, CN_PART_RECEIPTS, first);
+    spoil(receipts, vds, sizeof vds, 2);
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "protected header");
+}
+
+Test(outside, a_high_s_signature_is_refused)
+{
+    static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff,
+                                      0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa, 0xad, 0xa7, 0x17,
+                                      0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51};
+    cn_buf *receipts = mini_part(p, CN_PART_RECEIPTS, first);
+    uint8_t *s = receipts->p + receipts->n - 32; /* of the last receipt */
+    int borrow = 0;
+    for (int i = 31; i >= 0; i--) {
+        int d = order[i] - s[i] - borrow;
+        borrow = d < 0;
+        s[i] = (uint8_t)(d & 0xff);
+    }
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "does not verify");
+}
+
+Test(outside, a_statement_without_its_receipts_is_named)
+{
+    mini_drop_part(p, CN_PART_RECEIPTS, first);
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "no receipts");
+    mini_seal(&m, p, THREE);
+    mini_drop_part(p, CN_PART_TLOG, second);
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "no tlog-proof");
+    mini_seal(&m, p, THREE);
+    mini_drop_part(p, CN_PART_NOTE, 0);
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "belongs to a note");
+}
+
+Test(outside, a_tlog_proof_that_is_not_the_statements_is_refused)
+{
+    cn_buf *tlog = mini_part(p, CN_PART_TLOG, first);
+    tlog->p[tlog->n / 2] ^= 1;
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "is not the statement's path");
+    tlog->p[tlog->n / 2] ^= 1;
+    cn_put_u8(tlog, '\n');
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "is not the statement's path");
+}
+
+Test(outside, receipts_of_a_statement_that_is_not_here_are_refused)
+{
+    cn_buf *from = mini_part(p, CN_PART_RECEIPTS, first), *to = mini_part(p, CN_PART_RECEIPTS, 40);
+    cn_put_bytes(to, from->p, from->n);
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "no statement of this log index");
+}
+
+Test(outside, the_note_of_an_earlier_checkpoint_is_refused)
+{
+    cn_header now = p->header[0];
+    p->header[0] = mini_older(&m, p, second); /* what they sign is of it */
+    mini_seal(&m, p, THREE);
+    p->header[0] = now;
+    expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "another checkpoint");
+}
+
+/* ---- consistency ---- */
+
+Test(outside, an_earlier_checkpoint_is_continued)
+{
+    for (uint64_t size = 1; size <= m.log_size; size++) {
+        cn_header older = mini_older(&m, p, size);
+        mini_add_consistency(&m, p, &older);
+    }
+    expect(NULL, CN_STEP_CONSISTENCY, CN_VERDICT_OK, true, NULL);
+}
+
+Test(outside, a_log_that_was_rewritten_is_named)
+{
+    cn_header older = mini_older(&m, p, second);
+    older.log_root.b[5] ^= 1;
+    mini_add_consistency(&m, p, &older);
+    expect(NULL, CN_STEP_CONSISTENCY, CN_VERDICT_FAILED, false, "does not continue");
+}
+
+Test(outside, an_earlier_checkpoint_under_another_height_is_refused)
+{
+    cn_header older = mini_older(&m, p, second);
+    mini_add_consistency(&m, p, &older);
+    p->part[p->parts - 1].number++;
+    expect(NULL, CN_STEP_CONSISTENCY, CN_VERDICT_FAILED, false, "does not hold the checkpoint of its height");
+    p->part[p->parts - 1].number--;
+    p->part[p->parts - 1].bytes.n--;
+    expect(NULL, CN_STEP_CONSISTENCY, CN_VERDICT_FAILED, false, "malformed");
+}
+
+/* ---- anchors ---- */
+
+Test(outside, an_anchor_is_met_differs_or_is_not_here)
+{
+    cn_verify_anchor anchor[2] = {{p->header[0].height, cn_header_digest(&p->header[0])},
+                                  {p->header[2].height, cn_header_digest(&p->header[2])}};
+    cn_verify_options options = {.anchor = anchor, .anchor_count = 2};
+    expect(NULL, CN_STEP_EPOCH_ANCHOR, CN_VERDICT_NOT_CHECKED, true, "from genesis only");
+    expect(&options, CN_STEP_EPOCH_ANCHOR, CN_VERDICT_OK, true, NULL);
+    anchor[1].block.b[0] ^= 1;
+    expect(&options, CN_STEP_EPOCH_ANCHOR, CN_VERDICT_FAILED, false, "another chain");
+    anchor[1].height = 900000;
+    expect(&options, CN_STEP_EPOCH_ANCHOR, CN_VERDICT_OK, true, NULL);
+    anchor[0].height = 900001;
+    expect(&options, CN_STEP_EPOCH_ANCHOR, CN_VERDICT_NOT_CHECKED, false, "none of the blocks");
+}
