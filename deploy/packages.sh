@@ -25,7 +25,7 @@ carnet_packages() {
                 libmicrohttpd12 libprotobuf-c1 libinih1 libzip4 libcurl4
             ;;
         test)
-            printf '%s\n' libcriterion-dev clang-format clang spin golang-go golang-golang-x-mod-dev
+            printf '%s\n' libcriterion-dev clang-format clang spin openssl unzip golang-go golang-golang-x-mod-dev
             # a newer Node.js that is here already brings its own npm, and Debian's would conflict with it
             command -v npm >/dev/null 2>&1 || printf '%s\n' nodejs npm
             ;;

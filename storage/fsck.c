@@ -1,4 +1,5 @@
 /* Re-hashes everything: bodies, items, header chain, log, state map, subject trees, indexes both ways. */
+#include "proto/timestamp.h"
 #include "storage/store_internal.h"
 
 #include "proto/statement.h"
@@ -249,6 +250,36 @@ static void check_signatures(fsck *f)
     mdb_cursor_close(cursor);
 }
 
+/* Each token is of a checkpoint that stands there, over its header; ranks are dense. Whose it is, is for whoever relies
+ * on it. */
+static void check_tokens(fsck *f)
+{
+    MDB_cursor *cursor = NULL;
+    MDB_val k, v;
+    uint64_t height = UINT64_MAX;
+    uint32_t rank = 0;
+    int rc = mdb_cursor_open(f->txn, f->t->dbi[T_TOKENS], &cursor);
+    if (rc == 0)
+        rc = mdb_cursor_get(cursor, &k, &v, MDB_FIRST);
+    for (; rc == 0; rc = mdb_cursor_get(cursor, &k, &v, MDB_NEXT)) {
+        cn_block_row block;
+        cn_timestamp token;
+        uint8_t header[CN_HEADER_LEN];
+        uint64_t at = k.mv_size == 12 ? cn_load_u64(k.mv_data) : UINT64_MAX;
+        rank = at == height ? rank + 1 : 0;
+        height = at;
+        bool good = k.mv_size == 12 && cn_load_u32((const uint8_t *)k.mv_data + 8) == rank && rank < CN_TOKENS_KEPT &&
+                    cn_timestamp_read(CN_SPAN(v.mv_data, v.mv_size), &token, NULL) == CN_OK &&
+                    cn_block_row_get(f->txn, f->t, at, &block, NULL) == CN_OK && block.header.kind != CN_BLOCK_NORMAL;
+        if (good)
+            cn_header_encode(&block.header, header);
+        cn_digest imprint = good ? cn_sha256(header, sizeof header) : (cn_digest){{0}};
+        if (!good || !cn_digest_eq(&imprint, &token.imprint))
+            fault(f, "tokens: a row of height %llu is not a time token over a checkpoint here", (unsigned long long)at);
+    }
+    mdb_cursor_close(cursor);
+}
+
 static void check_certificates(fsck *f)
 {
     MDB_cursor *cursor = NULL;
@@ -360,6 +391,7 @@ static void check_blocks(fsck *f)
     check_length(f, T_ITEMS, f->batches_with_items);
     check_certificates(f);
     check_signatures(f);
+    check_tokens(f);
 }
 
 /* ---- state map: from its leaves alone, sharing no code with map.c ---- */

@@ -85,6 +85,11 @@ cn_status cn_store_put_evidence(cn_store *store, cn_span evidence, bool *ret_new
 #define CN_SIGNED_CHECKPOINTS_KEPT 64u
 cn_status cn_store_put_signatures(cn_store *store, const cn_checkpoint_signatures *s, size_t count, size_t *ret_new,
                                   cn_err *err);
+/* Keeps an RFC 3161 token (verified by the caller) over the header of a final checkpoint, synced; those of a height in
+ * order of arrival, for ever. *ret_new: it was not there. CN_NOT_FOUND: no such checkpoint; CN_CONFLICT: it has enough.
+ */
+#define CN_TOKENS_KEPT 4u
+cn_status cn_store_put_token(cn_store *store, uint64_t height, cn_span token, bool *ret_new, cn_err *err);
 /* Adds the finalization of an already stored block. */
 cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span certificate, cn_err *err);
 
@@ -123,6 +128,8 @@ cn_status cn_snapshot_evidence(cn_snapshot *s, bool (*one)(void *ctx, cn_span ev
 /* In order of arrival; none is no error. */
 cn_status cn_snapshot_signatures(cn_snapshot *s, uint64_t height, cn_checkpoint_signatures *out, size_t max,
                                  size_t *ret_count, cn_err *err);
+cn_status cn_snapshot_tokens(cn_snapshot *s, uint64_t height, cn_span out[CN_TOKENS_KEPT], size_t *ret_count,
+                             cn_err *err);
 /* The closing block that began an epoch (R11; height 0 for the first), and the rows of its set. CN_NOT_FOUND: it has
  * not begun. The finalization of a closing block is always there: cn_snapshot_certificate. */
 cn_status cn_snapshot_epoch(cn_snapshot *s, uint64_t epoch, uint64_t *ret_closing_height, cn_span *ret_rows,

@@ -7,7 +7,7 @@
 
 #include <lmdb.h>
 
-#define CN_STORE_VERSION 3u
+#define CN_STORE_VERSION 4u
 
 /* X(constant, name): key -> value; all integers big-endian */
 #define CN_TABLES(X)                                                                                                   \
@@ -17,6 +17,7 @@
     X(T_EPOCHS, "epochs")       /* epoch -> height u64 of the closing block that began it | rows of its set */         \
     X(T_EVIDENCE, "evidence")   /* SHA-256 of it -> evidence (R10) */                                                  \
     X(T_SIGNATURES, "signed")   /* height u64 | rank u32 -> signatures of one validator over that checkpoint */        \
+    X(T_TOKENS, "tokens")       /* height u64 | rank u32 -> RFC 3161 time token over that checkpoint's header */       \
     X(T_DIGESTS, "digests")     /* block digest -> height */                                                           \
     X(T_RECORDS, "records")     /* log index -> height u64 | record digest | record */                                 \
     X(T_ITEMS, "items")         /* log index -> field 3 of the SignedStatement; absent: none, or erased */             \

@@ -57,6 +57,7 @@ typedef struct cn_api_backend {
     cn_digest network;
     const uint8_t *subject_salt; /* 32 bytes */
     const char *origin;          /* of genesis: names the log in proofs */
+    cn_span time_authorities;    /* PEM; empty: no time tokens are taken */
 } cn_api_backend;
 
 typedef struct cn_api cn_api;

@@ -250,6 +250,16 @@ static cn_status add_subject(audit *a, const cn_digest *tag, bool is_main, cn_er
 
 /* ---- the checkpoint and who made it final ---- */
 
+static cn_status add_tokens(audit *a, uint64_t height, cn_err *err)
+{
+    cn_span token[CN_TOKENS_KEPT];
+    size_t count = 0;
+    cn_status st = cn_snapshot_tokens(a->snap, height, token, &count, err);
+    for (size_t i = 0; st == CN_OK && i < count; i++)
+        cn_dossier_add_part(a->w, CN_PART_TOKEN, height, (unsigned)i + 1, token[i]);
+    return st;
+}
+
 /* R11: the chain of closing blocks, from the set of genesis to the one that finalized the checkpoint. */
 static cn_status add_epochs(audit *a, uint64_t newest, cn_err *err)
 {
@@ -265,6 +275,8 @@ static cn_status add_epochs(audit *a, uint64_t newest, cn_err *err)
             st = cn_snapshot_certificate(a->snap, height, &certificate, err);
         if (st == CN_OK)
             cn_dossier_add_epoch(a->w, epoch, &closing, certificate, rows);
+        if (st == CN_OK)
+            st = add_tokens(a, height, err);
     }
     return st;
 }
@@ -278,6 +290,8 @@ static cn_status add_checkpoint(audit *a, cn_err *err)
     if (st == CN_OK) {
         cn_dossier_add_checkpoint(a->w, headers, count, certificate);
         st = add_epochs(a, headers[0].epoch, err);
+        if (st == CN_OK)
+            st = add_tokens(a, headers[0].height, err);
     }
     free(headers);
     return st;

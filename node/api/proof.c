@@ -207,7 +207,7 @@ void cn_api_get_subject_proof(cn_request *r)
 /* ---- checkpoints ---- */
 
 /* RFC 9942 consistency receipts: the log of the newest checkpoint holds all that a log of `from` entries held. */
-static void reply_consistency(cn_request *r, uint64_t from)
+void cn_api_reply_consistency(cn_request *r, uint64_t from)
 {
     cn_err err = {0};
     cn_buf out;
@@ -236,75 +236,4 @@ static void reply_consistency(cn_request *r, uint64_t from)
         cn_snapshot_close(p->snap);
     free(p);
     cn_buf_free(&out);
-}
-
-static json_t *view_signatures(const cn_signed *s)
-{
-    json_t *list = json_array();
-    for (size_t i = 0; i < s->count; i++) {
-        const cn_set_row *row = &s->set.row[s->place[i]];
-        char signer[CN_SIGNER_NAME_MAX + 1], vkey[CN_NOTE_VKEY_MAX + 1], log_vkey[CN_NOTE_VKEY_MAX + 1];
-        cn_digest kid = cn_receipt_kid(row->receipt_key);
-        cn_signer_name(&s->checkpoint, s->name[i], signer);
-        cn_note_vkey(signer, CN_NOTE_COSIGNATURE_V1, row->cosignature_key, vkey);
-        cn_note_vkey(s->checkpoint.log_origin, CN_NOTE_ED25519, row->log_key, log_vkey);
-        json_t *one =
-            json_pack("{s:s, s:o, s:s, s:o, s:o, s:s, s:s}", "name", s->name[i], "member", cn_json_digest(&row->member),
-                      "signer", signer, "receipt_kid", cn_json_digest(&kid), "receipt_key",
-                      cn_json_hex(row->receipt_key, 33), "cosignature_vkey", vkey, "log_vkey", log_vkey);
-        json_object_set_new(one, "receipt_base64", cn_view_base64(s->signature[i].receipt.b, CN_SIGNATURE_LEN));
-        json_object_set_new(one, "cosignature_base64", cn_view_base64(s->signature[i].cosignature.b, CN_SIGNATURE_LEN));
-        json_object_set_new(one, "log_base64", cn_view_base64(s->signature[i].log.b, CN_SIGNATURE_LEN));
-        json_array_append_new(list, one);
-    }
-    return list;
-}
-
-static json_t *view_checkpoint(cn_snapshot *snap, const cn_signed *s)
-{
-    cn_span certificate;
-    json_t *view = cn_view_header(&s->header, &s->checkpoint.block);
-    cn_status st = cn_snapshot_certificate(snap, s->header.height, &certificate, NULL);
-    json_object_set_new(view, "finalization_base64",
-                        st == CN_OK ? cn_view_base64(certificate.p, certificate.n) : json_null());
-    json_object_set_new(view, "log_origin", json_string(s->checkpoint.log_origin));
-    json_object_set_new(view, "signatures", view_signatures(s));
-    return view;
-}
-
-void cn_api_get_latest_checkpoint(cn_request *r)
-{
-    cn_snapshot *snap = NULL;
-    cn_err err = {0};
-    const char *format = cn_request_query(r, "format");
-    uint64_t from = 0;
-    bool bad = false;
-    if (format && strcmp(format, "cose") == 0) {
-        if (cn_request_query_u64(r, "from", &from, &bad) || !bad)
-            reply_consistency(r, from);
-        return;
-    }
-    cn_signed *s = calloc(1, sizeof *s);
-    cn_buf note;
-    cn_buf_init(&note, CN_MAX_NOTE_BYTES);
-    cn_status st =
-        s ? cn_snapshot_open(r->backend->store, &snap, &err) : cn_fail(&err, CN_NO_MEMORY, "", "out of memory");
-    if (st == CN_OK && format && strcmp(format, "note") != 0)
-        st = cn_fail(&err, CN_INVALID, "format",
-                     "\"%.40s\" is none of a checkpoint's; use note or cose, or none for JSON", format);
-    if (st == CN_OK)
-        st = cn_signed_read(snap, r->backend, s, &err);
-    if (st == CN_OK && format && s->count == 0)
-        st = cn_fail(&err, CN_NOT_FOUND, "signatures", "no validator has signed this checkpoint yet; try again");
-    if (st == CN_OK && format) {
-        cn_signed_note(s, &note);
-        cn_reply_bytes(r, MHD_HTTP_OK, "text/plain; charset=utf-8", note.p, note.n);
-    } else if (st == CN_OK) {
-        cn_reply_json(r, MHD_HTTP_OK, view_checkpoint(snap, s));
-    } else {
-        cn_reply_error(r, &err);
-    }
-    cn_buf_free(&note);
-    cn_snapshot_close(snap);
-    free(s);
 }

@@ -54,6 +54,9 @@ json_t *cn_json_problem(const cn_err *err);
 /* The audit dossier of a subject, by its canonical URI, or else of a statement. */
 void cn_api_reply_audit(cn_request *r, const char *uri, const cn_digest *id);
 
+/* RFC 9942 consistency receipts from a log of `from` entries to that of the newest checkpoint. */
+void cn_api_reply_consistency(cn_request *r, uint64_t from);
+
 /* Handlers, one file a family. */
 void cn_api_post_statements(cn_request *r);
 void cn_api_get_statement(cn_request *r);
@@ -65,6 +68,9 @@ void cn_api_get_subject_proof(cn_request *r);
 void cn_api_get_block(cn_request *r);
 void cn_api_get_latest_header(cn_request *r);
 void cn_api_get_latest_checkpoint(cn_request *r);
+void cn_api_get_checkpoint(cn_request *r);
+void cn_api_post_token(cn_request *r);
+void cn_api_get_epochs(cn_request *r);
 void cn_api_get_validators(cn_request *r);
 void cn_api_get_members(cn_request *r);
 void cn_api_get_devices(cn_request *r);
@@ -103,6 +109,14 @@ void cn_api_get_openapi(cn_request *r);
       "Newest final checkpoint, with what validators signed; format=note: a C2SP signed note; format=cose: "           \
       "consistency.",                                                                                                  \
       "format from member")                                                                                            \
+    X("POST", "/v1/checkpoints/", "/tokens", true, cn_api_post_token,                                                  \
+      "Keep an RFC 3161 time token over the checkpoint's 229 header bytes (DER, a token or a response).", "")          \
+    X("GET", "/v1/checkpoints/", "", true, cn_api_get_checkpoint,                                                      \
+      "A final checkpoint by its height, with what validators and time authorities signed; format=note: a C2SP "       \
+      "signed note.",                                                                                                  \
+      "format")                                                                                                        \
+    X("GET", "/v1/epochs", "", false, cn_api_get_epochs, "The closing blocks that began the epochs, from the second.", \
+      "")                                                                                                              \
     X("GET", "/v1/validators", "", false, cn_api_get_validators, "The validator set in force.", "")                    \
     X("GET", "/v1/members", "", false, cn_api_get_members,                                                             \
       "Members with roles and capture keys, as of the newest checkpoint.", "")                                         \

@@ -23,9 +23,8 @@ static cn_status name_of(cn_snapshot *snap, const cn_api_backend *backend, const
     return st;
 }
 
-cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, cn_signed *ret, cn_err *err)
+cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, uint64_t height, cn_signed *ret, cn_err *err)
 {
-    cn_tip tip;
     cn_span rows;
     uint64_t closing;
     cn_checkpoint_signatures *stored = calloc(CN_MAX_VALIDATORS, sizeof *stored);
@@ -33,11 +32,11 @@ cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, cn_si
     if (!stored)
         return cn_fail(err, CN_NO_MEMORY, "checkpoint", "out of memory");
     memset(ret, 0, sizeof *ret);
-    cn_status st = cn_snapshot_tip(snap, &tip, err);
-    if (st == CN_OK && tip.checkpoint == 0)
-        st = cn_fail(err, CN_NOT_FOUND, "checkpoint", "the network has made no checkpoint yet; submit something first");
-    if (st == CN_OK)
-        st = cn_snapshot_header(snap, tip.checkpoint, &ret->header, err);
+    cn_status st = height ? cn_snapshot_header(snap, height, &ret->header, err)
+                          : cn_fail(err, CN_NOT_FOUND, "checkpoint",
+                                    "the network has made no checkpoint yet; submit something first");
+    if (st == CN_OK && ret->header.kind == CN_BLOCK_NORMAL)
+        st = cn_fail(err, CN_NOT_FOUND, "height", "block %llu is not a checkpoint", (unsigned long long)height);
     if (st == CN_OK)
         st = cn_checkpoint_of(&ret->header, &backend->network, backend->origin, &ret->checkpoint, err);
     if (st == CN_OK)
@@ -45,7 +44,7 @@ cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, cn_si
     if (st == CN_OK)
         st = cn_validator_set_decode(rows.p, rows.n, &ret->set, err);
     if (st == CN_OK)
-        st = cn_snapshot_signatures(snap, tip.checkpoint, stored, CN_MAX_VALIDATORS, &count, err);
+        st = cn_snapshot_signatures(snap, height, stored, CN_MAX_VALIDATORS, &count, err);
     for (size_t i = 0; i < count && st == CN_OK; i++) {
         int place = cn_validator_set_find(&ret->set, &stored[i].member);
         if (place < 0)
@@ -78,11 +77,14 @@ cn_status cn_signed_open(const cn_api_backend *backend, uint64_t wait_ms, bool n
 {
     if (!backend->wait_checkpoint(backend->ctx, wait_ms))
         return cn_fail(err, CN_TIMEOUT, "checkpoint", "no checkpoint covered what is final in time; see /v1/why");
+    cn_tip tip;
     wait_ms = wait_ms < SIGNATURES_WAIT_MS ? wait_ms : SIGNATURES_WAIT_MS;
     for (uint64_t waited = 0;; waited += LOOK_AGAIN_MS) {
         cn_status st = cn_snapshot_open(backend->store, ret_snap, err);
         if (st == CN_OK)
-            st = cn_signed_read(*ret_snap, backend, ret, err);
+            st = cn_snapshot_tip(*ret_snap, &tip, err);
+        if (st == CN_OK)
+            st = cn_signed_read(*ret_snap, backend, tip.checkpoint, ret, err);
         if (st == CN_OK && enough(ret, waited >= wait_ms, none_will_do))
             return CN_OK;
         if (st == CN_OK && waited >= wait_ms)

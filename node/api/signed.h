@@ -16,8 +16,9 @@ typedef struct cn_signed {
     char name[CN_MAX_VALIDATORS][CN_MAX_NAME + 1];
 } cn_signed;
 
-/* The newest checkpoint of the snapshot; none signed is no error. *ret is large. */
-cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, cn_signed *ret, cn_err *err);
+/* A final checkpoint of the snapshot; none signed is no error, height 0 is. *ret is large. */
+cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, uint64_t height, cn_signed *ret,
+                         cn_err *err);
 /* Opens a snapshot whose newest checkpoint covers what is final now and that a quorum of validators has signed; the
  * first ones that came are left in *ret, so that two exports are the same. After wait_ms the first f + 1 will do: one
  * of them is honest. Fewer: CN_TIMEOUT, or with none_will_do none at all. */

@@ -30,7 +30,7 @@ static const key_row rows[] = {
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
-static const char *const path_keys[] = {"network.genesis", "data.dir", "keys.dir"};
+static const char *const path_keys[] = {"network.genesis", "data.dir", "keys.dir", "time.authorities"};
 
 static const key_row *find(const char *key)
 {
@@ -192,7 +192,7 @@ static cn_status make_absolute(const char *path, cn_config *config, cn_err *err)
     int n = slash ? (int)(slash - path) : 1;
     for (size_t i = 0; i < sizeof path_keys / sizeof path_keys[0]; i++) {
         char *field = (char *)config + find(path_keys[i])->offset, whole[2 * CN_CONFIG_TEXT_MAX];
-        if (field[0] == '/')
+        if (field[0] == '/' || field[0] == '\0')
             continue;
         snprintf(whole, sizeof whole, "%.*s/%s", n, slash ? path : ".", field);
         if (strlen(whole) >= CN_CONFIG_TEXT_MAX)

@@ -20,6 +20,7 @@
     X("workers", workers, NUMBER, "2", 1, 64, "threads that verify signatures")                                        \
     X("consensus.delay_floor_ms", delay_floor_ms, NUMBER, "250", 10, 30000, "floor of the network delay D (R7)")       \
     X("consensus.forward_ms", forward_ms, NUMBER, "50", 0, 10000, "patience before a leader must propose (R7)")        \
+    X("time.authorities", time_authorities, TEXT, "", 0, 0, "PEM file of time authorities whose tokens are kept")      \
     X("log.level", log_level, TEXT, "info", 0, 0, "error, warning, info or debug")
 
 #endif

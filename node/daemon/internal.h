@@ -151,6 +151,7 @@ struct cn_node {
     cn_store *store;
     cn_links *links;
     cn_api *api;
+    cn_buf time_authorities; /* PEM */
     cn_queue *queue, *work;
     pthread_t thread, worker[64];
     unsigned workers;

@@ -1,6 +1,8 @@
 /* Opening everything in order, and closing it in the reverse one. */
 #include "node/daemon/internal.h"
 
+#include "proto/timestamp.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -122,6 +124,17 @@ static cn_status open_store(cn_node *node, const cn_buf *genesis, cn_err *err)
     return st == CN_OK ? cn_ledger_open(node->store, &node->genesis, &node->ledger, err) : st;
 }
 
+/* Certificates of time authorities, if any are configured. */
+static cn_status load_authorities(cn_node *node, cn_err *err)
+{
+    const char *path = node->config.time_authorities;
+    cn_status st = path[0] ? read_file(path, CN_TIMESTAMP_CA_MAX, &node->time_authorities, err) : CN_OK;
+    if (st == CN_OK && path[0] &&
+        cn_timestamp_authorities(CN_SPAN(node->time_authorities.p, node->time_authorities.n)) == 0)
+        st = cn_fail(err, CN_INVALID, path, "holds no certificate in PEM");
+    return st;
+}
+
 static cn_status open_api(cn_node *node, cn_err *err)
 {
     cn_api_backend backend = {.ctx = node,
@@ -138,7 +151,8 @@ static cn_status open_api(cn_node *node, cn_err *err)
                               .metrics = cn_report_metrics,
                               .network = node->genesis.network,
                               .subject_salt = node->genesis.subject_salt,
-                              .origin = node->genesis.origin};
+                              .origin = node->genesis.origin,
+                              .time_authorities = CN_SPAN(node->time_authorities.p, node->time_authorities.n)};
     return cn_api_start(node->config.api_listen, &backend, &node->api, err);
 }
 
@@ -194,6 +208,8 @@ cn_status cn_node_open(const cn_config *config, cn_node **ret, cn_err *err)
     CN_ASSERT(node->queue && node->work && node->pool);
     cn_mempool_on_drop(node->pool, cn_admit_dropped, node);
     cn_status st = load_genesis(node, &genesis, err);
+    if (st == CN_OK)
+        st = load_authorities(node, err);
     if (st == CN_OK)
         st = open_store(node, &genesis, err);
     if (st == CN_OK)
@@ -292,6 +308,7 @@ void cn_node_free(cn_node *node)
     pthread_mutex_destroy(&node->final_lock);
     pthread_mutex_destroy(&node->way.lock);
     pthread_rwlock_destroy(&node->voters_lock);
+    cn_buf_free(&node->time_authorities);
     cn_buf_free(&node->way.bytes);
     pthread_cond_destroy(&node->final_moved);
     free(node);

@@ -4,6 +4,7 @@
 #include "tools/verify/documents.h"
 
 #include "proto/limits.h"
+#include "proto/timestamp.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -30,10 +31,11 @@ static json_t *report_json(const cn_verify_report *r)
             json_object_set_new(step, "reason", json_string_nocheck(s->err.text));
         json_array_append_new(steps, step);
     }
-    return json_pack("{s:b, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:o}", "accepted", r->accepted, "subject", r->subject,
-                     "absent", r->absent, "checkpoint", (json_int_t)r->checkpoint_height, "statements",
+    return json_pack("{s:b, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o}", "accepted", r->accepted, "subject",
+                     r->subject, "absent", r->absent, "checkpoint", (json_int_t)r->checkpoint_height, "statements",
                      (json_int_t)r->statements, "subject_statements", (json_int_t)r->subject_statements, "items",
-                     (json_int_t)r->items, "unreadable_items", (json_int_t)r->unreadable_items, "steps", steps);
+                     (json_int_t)r->items, "unreadable_items", (json_int_t)r->unreadable_items, "witnessed_ms",
+                     (json_int_t)r->witnessed_ms, "time_authority", r->time_authority, "steps", steps);
 }
 
 /* What a file of unknown origin says is printed, not obeyed by the terminal. */
@@ -70,6 +72,12 @@ static void print_report(cn_verify_report *r)
         printf("verified: %s, %llu statements with %llu items, complete up to height %llu (%s)\n", r->subject,
                (unsigned long long)(r->subject_statements ? r->subject_statements : r->statements),
                (unsigned long long)r->items, (unsigned long long)r->checkpoint_height, when);
+    if (r->accepted && r->witnessed_ms) {
+        seconds = (time_t)(r->witnessed_ms / 1000);
+        if (gmtime_r(&seconds, &tm))
+            strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
+        printf("all of it existed at %s, says the time authority %s\n", when, plain(r->time_authority));
+    }
     if (r->accepted && r->unreadable_items)
         printf("%llu items are sealed or of a format without a reader here; what they name was not checked\n",
                (unsigned long long)r->unreadable_items);
@@ -105,6 +113,7 @@ static int write_documents(const cn_buf *zip, const char *dir)
 typedef struct wanted {
     cn_verify_options options;
     cn_verify_anchor anchor[ANCHORS_MAX];
+    cn_buf tsa_ca;
 } wanted;
 
 /* HEIGHT:DIGEST[,HEIGHT:DIGEST...] */
@@ -138,6 +147,13 @@ static int read_wanted(const cli_args *args, wanted *w)
             return cli_say(EXIT_USE, "--signatures must be a number of validators, 1 to %u", CN_MAX_VALIDATORS);
         w->options.signatures = (unsigned)n;
     }
+    const char *path = cli_value(args, "--tsa-ca");
+    cn_err err = {0};
+    if (path && cli_read_file(path, CN_TIMESTAMP_CA_MAX, &w->tsa_ca, &err) != CN_OK)
+        return cli_complain(EXIT_USE, &err);
+    w->options.tsa_ca = CN_SPAN(w->tsa_ca.p, w->tsa_ca.n);
+    if (path && cn_timestamp_authorities(w->options.tsa_ca) == 0)
+        return cli_say(EXIT_USE, "--tsa-ca: %s holds no certificate in PEM", path);
     if (!read_anchors(cli_value(args, "--anchor"), w))
         return cli_say(EXIT_USE, "--anchor must be HEIGHT:DIGEST of a final block, several with commas between");
     return EXIT_GOOD;
@@ -149,6 +165,7 @@ int cmd_verify(int argc, char **argv)
         {"--genesis", false, true, "genesis digest of the network, 64 hexadecimal digits", NULL},
         {"--signatures", false, false, "receipts of this many validators must be there", NULL},
         {"--anchor", false, false, "HEIGHT:DIGEST[,...] of blocks that you know from elsewhere", NULL},
+        {"--tsa-ca", false, false, "PEM file of the time authorities that you trust", NULL},
         {"--documents", false, false, "folder for the documents in it, byte for byte", NULL},
         {"--json", true, false, "print JSON", NULL},
         {0}};
@@ -179,5 +196,6 @@ int cmd_verify(int argc, char **argv)
     if (st == CN_OK && cli_value(&args, "--documents"))
         status = write_documents(&zip, cli_value(&args, "--documents"));
     cn_buf_free(&zip);
+    cn_buf_free(&policy.tsa_ca);
     return status;
 }

@@ -3,7 +3,8 @@
  *   verify.c    the steps in order      keys.c     which key had authority where
  *   trees.c     completeness            content.c  what the items themselves name
  *   pairings.c  ties of containers      governance.c  what members decided by ballot
- *   outside.c   receipts, notes, earlier checkpoints, anchors */
+ *   outside.c   receipts, notes, earlier checkpoints, anchors
+ *   time.c      time tokens */
 #ifndef CARNET_TOOLS_VERIFY_INTERNAL_H
 #define CARNET_TOOLS_VERIFY_INTERNAL_H
 
@@ -55,6 +56,7 @@ typedef struct verifier {
     size_t appointment_count;
     size_t *pairing; /* places of pairing statements, ascending */
     size_t pairing_count;
+    bool ends_witnessed; /* trusted time tokens say that each closing block was there soon after its time */
 } verifier;
 
 void verify_fault(verifier *v, cn_verify_step step, cn_status code, const char *where, const char *format, ...)
@@ -86,6 +88,7 @@ void verify_content(verifier *v);
 void verify_consistency(verifier *v);
 /* These tell whether there was something to check; if not they said why. */
 bool verify_receipts(verifier *v, const cn_verify_options *options);
+bool verify_time(verifier *v, const cn_verify_options *options); /* before the anchors */
 bool verify_anchors(verifier *v, const cn_verify_options *options);
 /* Does the statement declare the subject by itself? (Registry statements: their keys and members.) */
 bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *tag);

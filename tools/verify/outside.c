@@ -271,7 +271,7 @@ static const cn_header *proved_header(const cn_dossier *d, uint64_t height)
 
 bool verify_anchors(verifier *v, const cn_verify_options *options)
 {
-    size_t met = 0;
+    size_t met = v->ends_witnessed && options->anchor_count == 0;
     for (size_t i = 0; i < options->anchor_count; i++) {
         const cn_header *h = proved_header(&v->dossier, options->anchor[i].height);
         cn_digest digest = h ? cn_header_digest(h) : (cn_digest){{0}};

@@ -66,6 +66,8 @@ typedef struct cn_verify_report {
     uint64_t statements;         /* in the dossier */
     uint64_t subject_statements; /* of the subject */
     uint64_t items, unreadable_items;
+    uint64_t witnessed_ms;    /* a trusted time authority says that the checkpoint existed then; 0: none */
+    char time_authority[256]; /* its name */
 } cn_verify_report;
 
 typedef struct cn_verify_anchor { /* a final block that the caller knows from elsewhere */

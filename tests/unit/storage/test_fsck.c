@@ -38,6 +38,7 @@ static const edit edits[] = {
     {"epoch removed", T_EPOCHS, DELETE, 0, 0, NULL, "closing block 0 began no epoch"},
     {"epoch added", T_EPOCHS, ADD, 0, 0, NULL, "table epochs"},
     {"certificate of no block", T_CERTIFICATES, ADD, 0, 0, NULL, "certs"},
+    {"time token of no checkpoint", T_TOKENS, ADD, 0, 0, NULL, "tokens: a row"},
     {"digest index", T_DIGESTS, FLIP, 1, 7, NULL, "table digests does not lead back"},
     {"digest row added", T_DIGESTS, ADD, 0, 0, NULL, "table digests"},
     {"item", T_ITEMS, FLIP, 5, -3, NULL, "log index 7: its items are not those that were signed"},

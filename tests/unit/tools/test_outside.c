@@ -4,6 +4,7 @@
 
 #include "proto/cbor.h"
 #include "proto/receipt.h"
+#include "tests/unit/proto/authority.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -275,4 +276,67 @@ Test(outside, an_anchor_is_met_differs_or_is_not_here)
     expect(&options, CN_STEP_EPOCH_ANCHOR, CN_VERDICT_OK, true, NULL);
     anchor[0].height = 900001;
     expect(&options, CN_STEP_EPOCH_ANCHOR, CN_VERDICT_NOT_CHECKED, false, "none of the blocks");
+}
+
+/* ---- time ---- */
+
+#define SEEN (INT64_C(1777622400) + 200) /* unix seconds, soon after the checkpoint */
+
+static const authority_traits lasting = {.valid_from = SEEN - 1000000, .valid_to = SEEN + 1000000};
+
+/* A token over the checkpoint's header, as the part of this height and rank. */
+static void stamp(const authority *a, uint64_t height, unsigned rank, int64_t seconds)
+{
+    uint8_t header[CN_HEADER_LEN];
+    cn_buf *out = mini_part(p, CN_PART_TOKEN, height);
+    cn_header_encode(&p->header[0], header);
+    cn_digest imprint = cn_sha256(header, sizeof header);
+    cn_buf_free(out);
+    authority_token(a, &imprint, 1, seconds, out);
+    for (size_t i = 0; i < p->parts; i++)
+        if (&p->part[i].bytes == out)
+            p->part[i].rank = rank;
+}
+
+Test(outside, a_trusted_authority_witnesses_the_time)
+{
+    authority a, stranger;
+    authority_begin(&a, "Port Time", &lasting);
+    authority_begin(&stranger, "Stranger", &lasting);
+    const cn_verify_options trusting = {.tsa_ca = CN_SPAN(a.pem.p, a.pem.n)};
+    const cn_verify_options other = {.tsa_ca = CN_SPAN(stranger.pem.p, stranger.pem.n)};
+    expect(NULL, CN_STEP_TIME, CN_VERDICT_NOT_CHECKED, true, "no time token");
+    expect(&trusting, CN_STEP_TIME, CN_VERDICT_NOT_CHECKED, false, "no time authority saw");
+    stamp(&a, p->checkpoint, 1, SEEN);
+    expect(NULL, CN_STEP_TIME, CN_VERDICT_NOT_CHECKED, true, "give the authorities");
+    expect(&trusting, CN_STEP_TIME, CN_VERDICT_OK, true, NULL);
+    cn_verify_report *r = verified(&trusting);
+    cr_expect_eq(r->witnessed_ms, (uint64_t)SEEN * 1000u + 250u);
+    cr_expect_str_eq(r->time_authority, "CN=Port Time");
+    expect(&other, CN_STEP_TIME, CN_VERDICT_FAILED, false, "does not verify");
+    authority_end(&a);
+    authority_end(&stranger);
+}
+
+Test(outside, a_token_of_another_block_or_before_its_time_is_refused)
+{
+    authority a;
+    authority_begin(&a, "Port Time", &lasting);
+    const cn_verify_options trusting = {.tsa_ca = CN_SPAN(a.pem.p, a.pem.n)};
+    stamp(&a, p->checkpoint, 1, SEEN - 3600);
+    expect(NULL, CN_STEP_TIME, CN_VERDICT_FAILED, false, "after the one at which it was seen");
+    stamp(&a, p->checkpoint, 1, SEEN);
+    p->header[0].log_root.b[0] ^= 1;
+    stamp(&a, p->checkpoint, 1, SEEN); /* over another header */
+    p->header[0].log_root.b[0] ^= 1;
+    expect(NULL, CN_STEP_TIME, CN_VERDICT_FAILED, false, "over another digest");
+    expect(&trusting, CN_STEP_TIME, CN_VERDICT_FAILED, false, "over another digest");
+    mini_drop_part(p, CN_PART_TOKEN, p->checkpoint);
+    stamp(&a, p->checkpoint + 5, 1, SEEN);
+    expect(NULL, CN_STEP_TIME, CN_VERDICT_FAILED, false, "no block of this height");
+    mini_drop_part(p, CN_PART_TOKEN, p->checkpoint + 5);
+    cn_buf *none = mini_part(p, CN_PART_TOKEN, p->checkpoint);
+    cn_put_bytes(none, "garbage", 7);
+    expect(NULL, CN_STEP_TIME, CN_VERDICT_FAILED, false, "not a TimeStampToken");
+    authority_end(&a);
 }
