@@ -194,27 +194,42 @@ void cn_api_post_token(cn_request *r)
 /* ---- GET of the epochs ---- */
 
 /* The closing blocks, which are what a chain of validator sets hangs on. */
+static cn_status view_epoch(cn_request *r, cn_snapshot *snap, uint64_t epoch, uint64_t height, cn_span rows, bool evm,
+                            json_t *list, cn_err *err)
+{
+    cn_header h;
+    cn_span token[CN_TOKENS_KEPT];
+    size_t tokens = 0;
+    json_t *call = NULL;
+    cn_status st = cn_snapshot_header(snap, height, &h, err);
+    if (st == CN_OK)
+        st = cn_snapshot_tokens(snap, height, token, &tokens, err);
+    if (st == CN_OK && evm && !(call = cn_api_view_evm_advance(r, snap, epoch, &h, rows, err)))
+        st = err->code;
+    if (st != CN_OK)
+        return st;
+    cn_digest digest = cn_header_digest(&h);
+    json_array_append_new(list,
+                          json_pack("{s:I, s:I, s:o, s:o, s:I, s:o*}", "epoch", (json_int_t)epoch, "closing_height",
+                                    (json_int_t)height, "closing_block", cn_json_digest(&digest), "time",
+                                    cn_json_time(h.time_ms), "tokens", (json_int_t)tokens, "advance_calldata", call));
+    return CN_OK;
+}
+
 void cn_api_get_epochs(cn_request *r)
 {
     cn_snapshot *snap = NULL;
     cn_err err = {0};
-    cn_header h;
-    cn_span rows, token[CN_TOKENS_KEPT];
+    cn_span rows;
     uint64_t height = 0;
     json_t *list = json_array();
-    cn_status st = cn_snapshot_open(r->backend->store, &snap, &err);
-    for (uint64_t epoch = 2; st == CN_OK && cn_snapshot_epoch(snap, epoch, &height, &rows, NULL) == CN_OK; epoch++) {
-        size_t tokens = 0;
-        st = cn_snapshot_header(snap, height, &h, &err);
-        if (st == CN_OK)
-            st = cn_snapshot_tokens(snap, height, token, &tokens, &err);
-        cn_digest digest = cn_header_digest(&h);
-        if (st == CN_OK)
-            json_array_append_new(list,
-                                  json_pack("{s:I, s:I, s:o, s:o, s:I}", "epoch", (json_int_t)epoch, "closing_height",
-                                            (json_int_t)height, "closing_block", cn_json_digest(&digest), "time",
-                                            cn_json_time(h.time_ms), "tokens", (json_int_t)tokens));
-    }
+    const char *format = cn_request_query(r, "format");
+    cn_status st =
+        format && strcmp(format, "evm") != 0
+            ? cn_fail(&err, CN_INVALID, "format", "\"%.40s\" is none of the epochs'; use evm or none", format)
+            : cn_snapshot_open(r->backend->store, &snap, &err);
+    for (uint64_t epoch = 2; st == CN_OK && cn_snapshot_epoch(snap, epoch, &height, &rows, NULL) == CN_OK; epoch++)
+        st = view_epoch(r, snap, epoch, height, rows, format != NULL, list, &err);
     if (st == CN_OK)
         cn_reply_json(r, MHD_HTTP_OK, json_pack("{s:O}", "epochs", list));
     else

@@ -134,8 +134,10 @@ void cn_api_get_statement_proof(cn_request *r)
         cn_api_reply_audit(r, NULL, &id);
     } else if (strcmp(format, "cose") == 0 || strcmp(format, "tlog") == 0) {
         reply_proof(r, &id, format[0] == 'c');
+    } else if (strcmp(format, "evm") == 0) {
+        cn_api_reply_evm_statement(r, &id);
     } else {
-        cn_fail(&err, CN_INVALID, "format", "\"%.40s\" is not exported by this version; use native, cose or tlog",
+        cn_fail(&err, CN_INVALID, "format", "\"%.40s\" is none of a statement's; use native, cose, tlog or evm",
                 format);
         cn_reply_error(r, &err);
     }
@@ -183,8 +185,13 @@ void cn_api_get_subject_proof(cn_request *r)
     json_t *view = NULL;
     cn_status st = at ? cn_subject_canonical(r->argument, uri, sizeof uri, &flags, &err)
                       : cn_fail(&err, CN_NO_MEMORY, "proof", "out of memory");
+    if (st == CN_OK && format && strcmp(format, "evm") == 0) {
+        cn_api_reply_evm_subject(r, uri);
+        free(at);
+        return;
+    }
     if (st == CN_OK && (!format || strcmp(format, "ics23") != 0))
-        st = cn_fail(&err, CN_INVALID, "format", "a subject is proved with format=ics23, or by its audit");
+        st = cn_fail(&err, CN_INVALID, "format", "a subject is proved with format=ics23 or evm, or by its audit");
     if (st == CN_OK)
         st = cn_signed_open(r->backend, SIGNED_WAIT_MS, false, &snap, at, &err);
     if (st == CN_OK) {

@@ -57,6 +57,13 @@ void cn_api_reply_audit(cn_request *r, const char *uri, const cn_digest *id);
 /* RFC 9942 consistency receipts from a log of `from` entries to that of the newest checkpoint. */
 void cn_api_reply_consistency(cn_request *r, uint64_t from);
 
+/* The same proofs as calls of the verifier contract. */
+void cn_api_reply_evm_statement(cn_request *r, const cn_digest *id);
+void cn_api_reply_evm_subject(cn_request *r, const char *uri); /* canonical */
+/* The call that moves the contract on to an epoch; NULL with err. */
+json_t *cn_api_view_evm_advance(cn_request *r, cn_snapshot *snap, uint64_t epoch, const cn_header *closing,
+                                cn_span rows, cn_err *err);
+
 /* Handlers, one file a family. */
 void cn_api_post_statements(cn_request *r);
 void cn_api_get_statement(cn_request *r);
@@ -93,7 +100,7 @@ void cn_api_get_openapi(cn_request *r);
       "admitted or none.",                                                                                             \
       "wait")                                                                                                          \
     X("GET", "/v1/statements/", "/proof", true, cn_api_get_statement_proof,                                            \
-      "Proof of one final statement: native (a dossier), cose (RFC 9942 receipts), tlog (C2SP).",                      \
+      "Proof of one final statement: native (a dossier), cose (RFC 9942 receipts), tlog (C2SP), evm.",                 \
       "format member legal_basis case")                                                                                \
     X("GET", "/v1/statements/", "", true, cn_api_get_statement, "Status, position and content of a statement.", "")    \
     X("GET", "/v1/subjects/", "/events", true, cn_api_get_subject_events,                                              \
@@ -101,7 +108,7 @@ void cn_api_get_openapi(cn_request *r);
     X("GET", "/v1/subjects/", "/audit", true, cn_api_get_subject_audit,                                                \
       "Audit dossier (ZIP) of the subject at the checkpoint that covers all that is final.", "legal_basis case")       \
     X("GET", "/v1/subjects/", "/proof", true, cn_api_get_subject_proof,                                                \
-      "ICS-23 proof of the subject's completeness record, or that nothing is recorded about it.", "format")            \
+      "Proof of the subject's completeness record, or that nothing is recorded about it: ics23, evm.", "format")       \
     X("GET", "/v1/subjects/", "", true, cn_api_get_subject, "Completeness record of the subject.", "")                 \
     X("GET", "/v1/blocks/", "", true, cn_api_get_block, "Header, finalization and statement ids of a block.", "")      \
     X("GET", "/v1/headers/latest", "", false, cn_api_get_latest_header, "Newest final header.", "")                    \
@@ -115,8 +122,10 @@ void cn_api_get_openapi(cn_request *r);
       "A final checkpoint by its height, with what validators and time authorities signed; format=note: a C2SP "       \
       "signed note.",                                                                                                  \
       "format")                                                                                                        \
-    X("GET", "/v1/epochs", "", false, cn_api_get_epochs, "The closing blocks that began the epochs, from the second.", \
-      "")                                                                                                              \
+    X("GET", "/v1/epochs", "", false, cn_api_get_epochs,                                                               \
+      "The closing blocks that began the epochs, from the second; "                                                    \
+      "format=evm: with the calls that move the verifier contract on.",                                                \
+      "format")                                                                                                        \
     X("GET", "/v1/validators", "", false, cn_api_get_validators, "The validator set in force.", "")                    \
     X("GET", "/v1/members", "", false, cn_api_get_members,                                                             \
       "Members with roles and capture keys, as of the newest checkpoint.", "")                                         \

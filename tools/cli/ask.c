@@ -267,30 +267,44 @@ static int fetch_proof(const cli_args *args, const char *path)
     return st == CN_OK ? EXIT_GOOD : cli_complain(EXIT_NO, &err);
 }
 
+/* Which formats there are of what. */
+typedef struct exported {
+    const char *option, *formats;
+} exported;
+
+static const exported exports[] = {{"--statement", " native cose tlog evm "},
+                                   {"--subject", " ics23 evm "},
+                                   {"--consistency-from", " cose "},
+                                   {"--epochs", " evm "}};
+#define EXPORTS (sizeof exports / sizeof exports[0])
+
 /* Path of the API for what is asked; false: the combination makes no sense. */
 static bool export_path(const cli_args *args, char *path, size_t cap)
 {
-    const char *format = cli_value(args, "--format"), *member = cli_value(args, "--member");
-    const char *statement = cli_value(args, "--statement"), *subject = cli_value(args, "--subject");
-    const char *from = cli_value(args, "--consistency-from");
-    bool cose = strcmp(format, "cose") == 0;
-    char encoded[2048];
-    if ((statement != NULL) + (subject != NULL) + (from != NULL) != 1 || (member && !cose))
-        return false;
-    if (subject) {
-        if (strcmp(format, "ics23") != 0 || !cli_encode(subject, encoded, sizeof encoded))
+    const char *format = cli_value(args, "--format"), *member = cli_value(args, "--member"), *what = NULL;
+    char encoded[2048], wanted[64];
+    size_t kind = EXPORTS;
+    for (size_t i = 0; i < EXPORTS; i++) {
+        const char *value = cli_value(args, exports[i].option);
+        if (value && what)
             return false;
-        snprintf(path, cap, "/v1/subjects/%s/proof?format=ics23", encoded);
-        return true;
+        if (value) {
+            what = value;
+            kind = i;
+        }
     }
-    if (from && (!cose || strspn(from, "0123456789") != strlen(from)))
+    snprintf(wanted, sizeof wanted, " %.40s ", format);
+    if (!what || strchr(format, ' ') || !strstr(exports[kind].formats, wanted) ||
+        (member && strcmp(format, "cose") != 0) || !cli_encode(what, encoded, sizeof encoded))
         return false;
-    if (!cose && strcmp(format, "native") != 0 && strcmp(format, "tlog") != 0)
-        return false;
-    if (from)
-        snprintf(path, cap, "/v1/checkpoints/latest?format=cose&from=%.20s", from);
+    if (kind == 0)
+        snprintf(path, cap, "/v1/statements/%.100s/proof?format=%s", encoded, format);
+    else if (kind == 1)
+        snprintf(path, cap, "/v1/subjects/%s/proof?format=%s", encoded, format);
+    else if (kind == 2)
+        snprintf(path, cap, "/v1/checkpoints/latest?format=cose&from=%.20s", encoded);
     else
-        snprintf(path, cap, "/v1/statements/%.100s/proof?format=%s", statement, format);
+        snprintf(path, cap, "/v1/epochs?format=evm");
     if (member)
         snprintf(path + strlen(path), cap - strlen(path), "&member=%.64s", member);
     return true;
@@ -300,11 +314,13 @@ int cmd_export(int argc, char **argv)
 {
     cli_option options[] = {
         API_OPTION,
-        {"--statement", false, false, "statement id: native, cose, tlog", NULL},
-        {"--subject", false, false, "URI of a subject: ics23", NULL},
+        {"--statement", false, false, "statement id: native, cose, tlog, evm", NULL},
+        {"--subject", false, false, "URI of a subject: ics23, evm", NULL},
+        {"--epochs", true, false, "the changes of validators: evm", NULL},
         {"--consistency-from", false, false, "an older size of the log: cose", NULL},
         {"--format", false, true,
-         "native (dossier), cose (RFC 9942 receipts), tlog (C2SP tlog-proof), ics23 (completeness record, or absence)",
+         "native (dossier), cose (RFC 9942 receipts), tlog (C2SP tlog-proof), ics23 (completeness record, or absence), "
+         "evm (call of the verifier contract)",
          NULL},
         {"--member", false, false, "with cose: the receipt of this validator alone", NULL},
         {"--out", false, true, "file to write", NULL},
@@ -313,13 +329,15 @@ int cmd_export(int argc, char **argv)
     cli_args args;
     int status;
     char path[8192];
-    if (!cli_parse(argc, argv,
-                   "export --api URL --statement ID|--subject URI|--consistency-from SIZE --format F --out FILE",
-                   options, &args, &status))
+    if (!cli_parse(
+            argc, argv,
+            "export --api URL --statement ID|--subject URI|--consistency-from SIZE|--epochs --format F --out FILE",
+            options, &args, &status))
         return status;
     if (!export_path(&args, path, sizeof path))
-        return cli_say(EXIT_USE,
-                       "one of --statement (native, cose, tlog), --subject (ics23) and --consistency-from (cose); "
-                       "--member goes with cose");
+        return cli_say(
+            EXIT_USE,
+            "one of --statement (native, cose, tlog, evm), --subject (ics23, evm), --consistency-from (cose) and "
+            "--epochs (evm); --member goes with cose");
     return strcmp(cli_value(&args, "--format"), "native") == 0 ? fetch_dossier(&args, path) : fetch_proof(&args, path);
 }
