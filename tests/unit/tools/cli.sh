@@ -101,7 +101,7 @@ expect 1 "not among those whose signatures" "$carnet" export --api "$api" --stat
     --member nobody --out "$work/on"
 expect 0 "on: ics23, " "$carnet" export --api "$api" --subject urn:example:never --format ics23 --out "$work/on"
 tr -d ' \n' <"$work/on" | grep -q '"present":false' || fail "what was never recorded is proved absent: $(cat "$work/on")"
-expect 2 "member goes with cose" "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format evm --out "$work/on"
+expect 2 "member goes with cose" "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format ics23 --out "$work/on"
 
 # ---- the life of a device key ----
 verified() {
