@@ -14,6 +14,11 @@
 #define CN_MAX_PAIRINGS 64u /* consignments paired with one container */
 #define CN_ITEM_SALT_LEN 16u
 
+/* foreign proofs: what a validator checks before one is recorded */
+#define CN_MAX_FOREIGN_BYTES 32768u
+#define CN_MAX_FOREIGN_HEADERS 64u /* from the checkpoint to the block that is finalized */
+#define CN_MAX_FOREIGN_STEPS 16u   /* closing blocks that one statement brings */
+
 /* blocks */
 #define CN_MAX_BLOCK_BYTES 1048576u /* statements with their items */
 #define CN_MAX_BLOCK_STATEMENTS 8192u

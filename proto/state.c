@@ -278,7 +278,72 @@ bool cn_state_proposal_decode(const void *p, size_t n, cn_state_proposal *ret)
     v.log_index = cn_read_u64(&r);
     cn_read_bytes(&r, v.row, sizeof v.row);
     if (!cn_reader_done(&r) || v.status < CN_PROPOSAL_OPEN || v.status > CN_PROPOSAL_REJECTED || v.action < 1 ||
-        v.action > 4 || ready > 1 || registrar > 1 || (v.approvals & v.refusals) || (v.roles & ~CN_ROLES_ALL))
+        v.action > 5 || ready > 1 || registrar > 1 || (v.approvals & v.refusals) || (v.roles & ~CN_ROLES_ALL))
+        return false;
+    *ret = v;
+    return true;
+}
+
+size_t cn_state_foreign_encode(const cn_state_foreign *v, uint8_t *out)
+{
+    size_t name_len = strlen(v->name);
+    CN_ASSERT(name_len >= 1 && name_len <= CN_MAX_NAME);
+    uint8_t *p = out;
+    *p++ = VALUE_VERSION;
+    *p++ = v->status;
+    p = cn_store_u64(p, v->epoch);
+    p = store(p, v->set.b, sizeof v->set.b);
+    p = cn_store_u64(p, v->height);
+    p = cn_store_u64(p, v->log_size);
+    p = cn_store_u64(p, v->log_index);
+    p = store(p, v->network.b, sizeof v->network.b);
+    *p++ = (uint8_t)name_len;
+    memset(p, 0, CN_MAX_NAME);
+    memcpy(p, v->name, name_len);
+    CN_ASSERT(p + CN_MAX_NAME == out + CN_STATE_FOREIGN_LEN);
+    return CN_STATE_FOREIGN_LEN;
+}
+
+bool cn_state_foreign_decode(const void *p, size_t n, cn_state_foreign *ret)
+{
+    cn_reader r = open_value(p, n);
+    cn_state_foreign v;
+    memset(&v, 0, sizeof v);
+    v.status = cn_read_u8(&r);
+    v.epoch = cn_read_u64(&r);
+    v.set = cn_read_digest(&r);
+    v.height = cn_read_u64(&r);
+    v.log_size = cn_read_u64(&r);
+    v.log_index = cn_read_u64(&r);
+    v.network = cn_read_digest(&r);
+    uint8_t name_len = cn_read_u8(&r);
+    cn_read_bytes(&r, v.name, CN_MAX_NAME);
+    if (!cn_reader_done(&r) || v.status < CN_FOREIGN_ACTIVE || v.status > CN_FOREIGN_WITHDRAWN || v.epoch == 0 ||
+        name_len == 0 || name_len > CN_MAX_NAME || strlen(v.name) != name_len)
+        return false;
+    for (size_t i = name_len; i < CN_MAX_NAME; i++)
+        if (v.name[i] != 0)
+            return false;
+    *ret = v;
+    return true;
+}
+
+size_t cn_state_relied_encode(const cn_state_relied *v, uint8_t *out)
+{
+    uint8_t *p = out;
+    *p++ = VALUE_VERSION;
+    p = store(p, v->statement.b, sizeof v->statement.b);
+    p = cn_store_u64(p, v->log_index);
+    return (size_t)(p - out);
+}
+
+bool cn_state_relied_decode(const void *p, size_t n, cn_state_relied *ret)
+{
+    cn_reader r = open_value(p, n);
+    cn_state_relied v;
+    v.statement = cn_read_digest(&r);
+    v.log_index = cn_read_u64(&r);
+    if (!cn_reader_done(&r))
         return false;
     *ret = v;
     return true;

@@ -19,7 +19,9 @@
     X(CN_STATE_PAIRING, 6, "container subject tag")                                                                    \
     X(CN_STATE_SALVAGE, 7, "key id | statement id")                                                                    \
     X(CN_STATE_PROPOSAL, 8, "proposal id")                                                                             \
-    X(CN_STATE_CHANGE, 9, "empty")
+    X(CN_STATE_CHANGE, 9, "empty")                                                                                     \
+    X(CN_STATE_FOREIGN, 10, "network id")                                                                              \
+    X(CN_STATE_RELIED, 11, "network id | statement id")
 
 typedef enum cn_state_type {
 #define CN_STATE_ENUM(name, number, id) name = number,
@@ -130,18 +132,41 @@ typedef enum cn_proposal_status {
 } cn_proposal_status;
 
 /* version u8 | status u8 | action u8 | epoch u64 | approvals u32 | refusals u32 | ready u8 | proposer 32 | member 32 |
- * roles u32 | registrar u8 | log index u64 | row 182, zeros where there is none */
+ * roles u32 | registrar u8 | log index u64 | row 182, zeros where there is none; of a proposal about a foreign network
+ * the value that it will have (cn_state_foreign, log index 0), then zeros */
 typedef struct cn_state_proposal {
     uint8_t status, action;       /* cn_proposal_status, cn_change_action of proto/statement.h */
     uint64_t epoch;               /* ballots count in it only */
     uint32_t approvals, refusals; /* bits: places in the set of that epoch */
     bool ready;                   /* the member has signed readiness */
-    cn_digest proposer, member;   /* member ids */
+    cn_digest proposer, member;   /* member ids; member: the network of action 5 */
     uint32_t roles;
     bool registrar;
     uint64_t log_index; /* of the proposal */
     uint8_t row[CN_SET_ROW_LEN];
 } cn_state_proposal;
+
+typedef enum cn_foreign_status { CN_FOREIGN_ACTIVE = 1, CN_FOREIGN_WITHDRAWN = 2 } cn_foreign_status;
+
+/* version u8 | status u8 | epoch u64 | set digest 32 | height u64 | log size u64 | log index u64 | network 32 |
+ * name length u8 | name 64, zero padded */
+typedef struct cn_state_foreign {
+    uint8_t status;     /* cn_foreign_status */
+    uint64_t epoch;     /* the newest one known */
+    cn_digest set;      /* of that epoch */
+    uint64_t height;    /* of the closing block that began it */
+    uint64_t log_size;  /* of that block */
+    uint64_t log_index; /* here, of the statement that last changed this */
+    cn_digest network;
+    char name[CN_MAX_NAME + 1];
+} cn_state_foreign;
+#define CN_STATE_FOREIGN_LEN (1 + 1 + 8 + 32 + 8 + 8 + 8 + 32 + 1 + 64)
+
+/* The statement here that relies on a foreign one: version u8 | statement id 32 | log index u64. */
+typedef struct cn_state_relied {
+    cn_digest statement;
+    uint64_t log_index;
+} cn_state_relied;
 
 typedef enum cn_change_phase { CN_CHANGE_NONE = 0, CN_CHANGE_ACCEPTED = 1, CN_CHANGE_READY = 2 } cn_change_phase;
 
@@ -167,6 +192,10 @@ size_t cn_state_pairing_encode(const cn_state_pairing *v, uint8_t *out);
 bool cn_state_pairing_decode(const void *p, size_t n, cn_state_pairing *ret);
 size_t cn_state_proposal_encode(const cn_state_proposal *v, uint8_t *out);
 bool cn_state_proposal_decode(const void *p, size_t n, cn_state_proposal *ret);
+size_t cn_state_foreign_encode(const cn_state_foreign *v, uint8_t *out);
+bool cn_state_foreign_decode(const void *p, size_t n, cn_state_foreign *ret);
+size_t cn_state_relied_encode(const cn_state_relied *v, uint8_t *out);
+bool cn_state_relied_decode(const void *p, size_t n, cn_state_relied *ret);
 size_t cn_state_change_encode(const cn_state_change *v, uint8_t *out);
 bool cn_state_change_decode(const void *p, size_t n, cn_state_change *ret);
 void cn_subject_leaf_encode(const cn_subject_leaf *leaf, uint8_t out[CN_SUBJECT_LEAF_LEN]);

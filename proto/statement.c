@@ -236,6 +236,11 @@ cn_digest cn_governance_subject(const uint8_t salt[32])
     return cn_subject_tag(salt, "urn:carnet:governance");
 }
 
+cn_digest cn_network_subject(const uint8_t salt[32], const cn_digest *network)
+{
+    return hex_subject(salt, "urn:carnet:network:", network);
+}
+
 cn_digest cn_document_subject(const uint8_t salt[32], const cn_digest *sha256)
 {
     return hex_subject(salt, "urn:carnet:document:", sha256);

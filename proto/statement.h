@@ -22,6 +22,7 @@ typedef enum cn_payload_kind {
     CN_PAYLOAD_PROPOSAL = 20,
     CN_PAYLOAD_BALLOT = 21,
     CN_PAYLOAD_READINESS = 22,
+    CN_PAYLOAD_FOREIGN = 25,
 } cn_payload_kind;
 
 typedef enum cn_registry_op { /* the field numbers of RegistryChange.change */
@@ -88,17 +89,29 @@ typedef enum cn_change_action {
     CN_CHANGE_LEAVE = 2,
     CN_CHANGE_ROTATE = 3,
     CN_CHANGE_ROLES = 4,
+    CN_CHANGE_FOREIGN = 5,
 } cn_change_action;
+
+/* Another network, as far as its chain of validators is known (docs/foreign-proofs.md). */
+typedef struct cn_foreign_network {
+    char name[CN_MAX_NAME + 1];
+    uint64_t epoch;    /* the newest one known */
+    cn_digest set;     /* digest of its set */
+    uint64_t height;   /* of the closing block that began it; 0 for the first */
+    uint64_t log_size; /* of that block */
+    bool withdraw;     /* then the rest is empty */
+} cn_foreign_network;
 
 #define CN_ROW_KEYS 4 /* vote, receipt, cosignature, log */
 
 typedef struct cn_proposal_payload {
     cn_change_action action;
-    cn_digest member;
-    cn_set_row row; /* join, rotate; its member is `member` */
+    cn_digest member; /* foreign: the network's id */
+    cn_set_row row;   /* join, rotate; its member is `member` */
     cn_signature possession[CN_ROW_KEYS];
     uint32_t roles; /* roles */
     bool registrar;
+    cn_foreign_network foreign; /* foreign */
 } cn_proposal_payload;
 
 typedef struct cn_ballot_payload {
@@ -112,6 +125,15 @@ typedef struct cn_readiness_payload {
     cn_digest block;
     cn_signature signature;
 } cn_readiness_payload;
+
+/* ---- foreign proofs ---- */
+typedef struct cn_foreign_payload {
+    cn_span proof; /* read by cn_foreign_read (proto/foreign.h): its layout has been checked, nothing else */
+    uint8_t kind;  /* cn_foreign_kind */
+    cn_digest network;
+    size_t subject_count; /* of a statement's proof: at least one */
+    cn_digest *subject;
+} cn_foreign_payload;
 
 typedef struct cn_body {
     uint32_t version;
@@ -129,6 +151,7 @@ typedef struct cn_body {
         cn_proposal_payload proposal;
         cn_ballot_payload ballot;
         cn_readiness_payload readiness;
+        cn_foreign_payload foreign;
     };
 } cn_body;
 
@@ -188,6 +211,7 @@ cn_digest cn_subject_tag(const uint8_t salt[32], const char *uri); /* T("carnet/
 cn_digest cn_key_subject(const uint8_t salt[32], const cn_digest *key_id);    /* urn:carnet:key:<hex of key id> */
 cn_digest cn_governance_subject(const uint8_t salt[32]);                      /* urn:carnet:governance */
 cn_digest cn_member_subject(const uint8_t salt[32], const cn_digest *member); /* urn:carnet:member:<hex of member id> */
+cn_digest cn_network_subject(const uint8_t salt[32], const cn_digest *network); /* urn:carnet:network:<hex> */
 cn_digest cn_document_subject(const uint8_t salt[32], const cn_digest *sha256); /* urn:carnet:document:<hex> */
 
 #endif

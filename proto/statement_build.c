@@ -36,6 +36,8 @@ typedef struct body_messages {
     Carnet__V1__Proposal proposal;
     Carnet__V1__Ballot ballot;
     Carnet__V1__Readiness readiness;
+    Carnet__V1__ForeignNetwork network;
+    Carnet__V1__ForeignProof foreign;
     uint8_t row[CN_SET_ROW_LEN];
     ProtobufCBinaryData *list;
 } body_messages;
@@ -177,6 +179,20 @@ static bool fill_document(body_messages *m, const cn_document_anchor *document)
     return true;
 }
 
+static void fill_network(body_messages *m, const cn_foreign_network *n)
+{
+    carnet__v1__foreign_network__init(&m->network);
+    m->proposal.foreign = &m->network;
+    m->network.withdraw = n->withdraw;
+    if (n->withdraw)
+        return;
+    m->network.name = data_of(n->name, strlen(n->name));
+    m->network.epoch = n->epoch;
+    m->network.set = data_of_digest(&n->set);
+    m->network.height = n->height;
+    m->network.log_size = n->log_size;
+}
+
 static bool fill_proposal(body_messages *m, const cn_proposal_payload *p)
 {
     carnet__v1__proposal__init(&m->proposal);
@@ -186,6 +202,8 @@ static bool fill_proposal(body_messages *m, const cn_proposal_payload *p)
     m->proposal.registrar = p->registrar;
     m->body.payload_case = CARNET__V1__STATEMENT_BODY__PAYLOAD_PROPOSAL;
     m->body.proposal = &m->proposal;
+    if (p->action == CN_CHANGE_FOREIGN)
+        fill_network(m, &p->foreign);
     if (p->action != CN_CHANGE_JOIN && p->action != CN_CHANGE_ROTATE)
         return true;
     cn_validator_set *alone = calloc(1, sizeof *alone);
@@ -233,6 +251,19 @@ static void fill_readiness(body_messages *m, const cn_readiness_payload *r)
     m->body.readiness = &m->readiness;
 }
 
+static bool fill_foreign(body_messages *m, const cn_foreign_payload *f)
+{
+    carnet__v1__foreign_proof__init(&m->foreign);
+    if (!fill_list(m, f->subject, f->subject_count))
+        return false;
+    m->foreign.proof = data_of(f->proof.p, f->proof.n);
+    m->foreign.n_subjects = f->subject_count;
+    m->foreign.subjects = m->list;
+    m->body.payload_case = CARNET__V1__STATEMENT_BODY__PAYLOAD_FOREIGN_PROOF;
+    m->body.foreign_proof = &m->foreign;
+    return true;
+}
+
 static bool fill_body(body_messages *m, const cn_body *body)
 {
     carnet__v1__statement_body__init(&m->body);
@@ -260,6 +291,8 @@ static bool fill_body(body_messages *m, const cn_body *body)
     case CN_PAYLOAD_READINESS:
         fill_readiness(m, &body->readiness);
         return true;
+    case CN_PAYLOAD_FOREIGN:
+        return fill_foreign(m, &body->foreign);
     }
     return false;
 }

@@ -3,6 +3,7 @@
 #include "proto/statement_parse.h"
 
 #include "proto/carnet.pb-c.h"
+#include "proto/foreign.h"
 #include "proto/state.h"
 
 #include <stdio.h>
@@ -350,14 +351,41 @@ static cn_status parse_row(const Carnet__V1__Proposal *m, cn_proposal_payload *r
                : cn_fail(err, CN_INVALID, "proposal.row", "is the row of another member than proposal.member");
 }
 
+static cn_status parse_foreign(const Carnet__V1__ForeignNetwork *m, cn_foreign_network *ret, cn_err *err)
+{
+    if (!m)
+        return cn_fail(err, CN_INVALID, "proposal.foreign", "is missing");
+    cn_status st = no_unknown(&m->base, "proposal.foreign", err);
+    if (st != CN_OK)
+        return st;
+    ret->withdraw = m->withdraw == 1;
+    if (m->withdraw > 1 || (ret->withdraw && (m->name.len || m->epoch || m->set.len || m->height || m->log_size)))
+        return cn_fail(err, CN_INVALID, "proposal.foreign.withdraw", "is 1 and alone, or absent");
+    if (ret->withdraw)
+        return CN_OK;
+    if (!valid_name(m->name.data, m->name.len))
+        return cn_fail(err, CN_INVALID, "proposal.foreign.name",
+                       "a name has 1 to %u of a-z, 0-9 and - and neither begins nor ends with -", CN_MAX_NAME);
+    memcpy(ret->name, m->name.data, m->name.len);
+    st = take_digest(&m->set, "proposal.foreign.set", &ret->set, err);
+    /* an epoch begins with a closing block, the first with block 0, whose log has the two entries of genesis */
+    if (st == CN_OK && (m->epoch == 0 || (m->epoch == 1) != (m->height == 0) || m->log_size < 2))
+        st = cn_fail(err, CN_INVALID, "proposal.foreign.epoch",
+                     "epoch, height and log size are not those of a block that begins an epoch");
+    ret->epoch = m->epoch;
+    ret->height = m->height;
+    ret->log_size = m->log_size;
+    return st;
+}
+
 static cn_status parse_proposal(const Carnet__V1__Proposal *m, cn_proposal_payload *ret, cn_err *err)
 {
     cn_status st = no_unknown(&m->base, "proposal", err);
     if (st == CN_OK)
         st = take_digest(&m->member, "proposal.member", &ret->member, err);
-    if (st == CN_OK && (m->action < CN_CHANGE_JOIN || m->action > CN_CHANGE_ROLES))
+    if (st == CN_OK && (m->action < CN_CHANGE_JOIN || m->action > CN_CHANGE_FOREIGN))
         st = cn_fail(err, CN_INVALID, "proposal.action",
-                     "action %u is not 1 (join), 2 (leave), 3 (rotate) or 4 (roles)", m->action);
+                     "action %u is not 1 (join), 2 (leave), 3 (rotate), 4 (roles) or 5 (foreign)", m->action);
     if (st != CN_OK)
         return st;
     bool with_row = m->action == CN_CHANGE_JOIN || m->action == CN_CHANGE_ROTATE, roles = m->action == CN_CHANGE_ROLES;
@@ -370,6 +398,10 @@ static cn_status parse_proposal(const Carnet__V1__Proposal *m, cn_proposal_paylo
     ret->action = (cn_change_action)m->action;
     ret->roles = m->roles;
     ret->registrar = m->registrar == 1;
+    if (m->action == CN_CHANGE_FOREIGN)
+        return parse_foreign(m->foreign, &ret->foreign, err);
+    if (m->foreign)
+        return cn_fail(err, CN_INVALID, "proposal.foreign", "belongs to the action foreign only");
     return with_row ? parse_row(m, ret, err) : CN_OK;
 }
 
@@ -404,6 +436,37 @@ static cn_status parse_readiness(const Carnet__V1__Readiness *m, cn_readiness_pa
     return st;
 }
 
+static cn_status parse_foreign_proof(const Carnet__V1__ForeignProof *m, cn_arena *arena, cn_foreign_payload *ret,
+                                     cn_err *err)
+{
+    cn_foreign_proof *proof = calloc(1, sizeof *proof);
+    cn_status st = proof ? no_unknown(&m->base, "foreign_proof", err)
+                         : cn_fail(err, CN_NO_MEMORY, "foreign_proof", "out of memory");
+    if (st == CN_OK)
+        st = cn_foreign_read(m->proof.data, m->proof.len, proof, err);
+    if (st == CN_OK && (proof->kind == CN_FOREIGN_STATEMENT) != (m->n_subjects > 0))
+        st = cn_fail(err, CN_INVALID, "foreign_proof.subjects",
+                     "a foreign statement is relied on for at least one subject, a change of validators for none");
+    if (st == CN_OK)
+        st = take_digests(m->subjects, m->n_subjects, CN_MAX_SUBJECTS, "foreign_proof.subjects", arena, &ret->subject,
+                          err);
+    ret->subject_count = m->n_subjects;
+    for (size_t i = 1; st == CN_OK && i < ret->subject_count; i++)
+        if (cn_digest_cmp(&ret->subject[i - 1], &ret->subject[i]) >= 0)
+            st = cn_fail(err, CN_NOT_CANONICAL, "foreign_proof.subjects", "tags must ascend");
+    uint8_t *copy = st == CN_OK ? cn_arena_alloc(arena, m->proof.len) : NULL;
+    if (st == CN_OK && !copy)
+        st = cn_fail(err, CN_NO_MEMORY, "foreign_proof", "the memory budget of one statement is used up");
+    if (st == CN_OK) {
+        memcpy(copy, m->proof.data, m->proof.len);
+        ret->proof = CN_SPAN(copy, m->proof.len);
+        ret->kind = (uint8_t)proof->kind;
+        ret->network = proof->network;
+    }
+    free(proof);
+    return st;
+}
+
 static cn_status parse_payload(const Carnet__V1__StatementBody *m, cn_arena *arena, cn_body *ret, cn_err *err)
 {
     ret->kind = (cn_payload_kind)m->payload_case;
@@ -422,6 +485,8 @@ static cn_status parse_payload(const Carnet__V1__StatementBody *m, cn_arena *are
         return parse_ballot(m->ballot, &ret->ballot, err);
     case CARNET__V1__STATEMENT_BODY__PAYLOAD_READINESS:
         return parse_readiness(m->readiness, &ret->readiness, err);
+    case CARNET__V1__STATEMENT_BODY__PAYLOAD_FOREIGN_PROOF:
+        return parse_foreign_proof(m->foreign_proof, arena, &ret->foreign, err);
     default:
         return cn_fail(err, CN_INVALID, "body.payload", "no payload that version 1 knows is present");
     }

@@ -1,6 +1,7 @@
 /* Building of dossiers. The closure: the scope's subjects, the containers paired with it, every statement in their
  * trees, and for each key that signed one of them the tree about that key, back to the keys of genesis; and what
- * members decided by ballot, where somebody's authority rests on it. */
+ * members decided by ballot, where somebody's authority rests on it; and what is recorded about a foreign network,
+ * where a statement of it is relied on. */
 #include "node/api/audit.h"
 
 #include "node/formats/dossier.h"
@@ -166,6 +167,9 @@ static cn_status add_statement(audit *a, uint64_t index, bool in_scope, const cn
     cn_digest decided = cn_governance_subject(a->salt);
     if (leans_on_governance(a, &s->body))
         want(a, &decided);
+    cn_digest network = cn_network_subject(a->salt, &s->body.foreign.network);
+    if (s->body.kind == CN_PAYLOAD_FOREIGN)
+        want(a, &network); /* who let it in, and how it moved on */
     if (main_tag && s->body.kind == CN_PAYLOAD_PAIRING && cn_digest_eq(&s->body.pairing.consignment, main_tag))
         want(a, &s->body.pairing.container);
     cn_statement_free(s);

@@ -241,7 +241,7 @@ static json_t *row_keys(const uint8_t row[CN_SET_ROW_LEN])
 
 static bool add_proposal(void *ctx, const cn_state_key *key, cn_span value)
 {
-    static const char *const actions[] = {"", "join", "leave", "rotate", "roles"};
+    static const char *const actions[] = {"", "join", "leave", "rotate", "roles", "foreign"};
     static const char *const statuses[] = {"", "open", "accepted", "applied", "rejected"};
     proposals *all = ctx;
     cn_state_proposal p;
@@ -263,6 +263,9 @@ static bool add_proposal(void *ctx, const cn_state_key *key, cn_span value)
         json_object_set_new(view, "roles", role_names(p.roles));
         json_object_set_new(view, "registrar", json_boolean(p.registrar));
     }
+    cn_state_foreign network;
+    if (p.action == 5 && cn_state_foreign_decode(p.row, CN_STATE_FOREIGN_LEN, &network))
+        json_object_set_new(view, "network", cn_view_network(&network));
     return json_array_append_new(all->l.list, view) == 0;
 }
 
@@ -277,4 +280,33 @@ void cn_api_get_proposals(cn_request *r)
     cn_status st = cn_snapshot_states(all.snap, CN_STATE_PROPOSAL, NULL, add_proposal, &all, &err);
     cn_snapshot_close(all.snap);
     reply_listing(r, &all.l, st, &err);
+}
+
+/* ---- foreign networks ---- */
+
+static bool add_network(void *ctx, const cn_state_key *key, cn_span value)
+{
+    listing *l = ctx;
+    cn_state_foreign n;
+    (void)key;
+    l->corrupt = !cn_state_foreign_decode(value.p, value.n, &n);
+    if (l->corrupt)
+        return false;
+    json_t *view = cn_view_network(&n);
+    json_object_set_new(view, "log_index", json_integer((json_int_t)n.log_index));
+    return json_array_append_new(l->list, view) == 0;
+}
+
+void cn_api_get_networks(cn_request *r)
+{
+    listing l = {.r = r, .list = json_array()};
+    cn_err err = {0};
+    cn_snapshot *snap = open_snapshot(r);
+    if (!snap) {
+        json_decref(l.list);
+        return;
+    }
+    cn_status st = cn_snapshot_states(snap, CN_STATE_FOREIGN, NULL, add_network, &l, &err);
+    cn_snapshot_close(snap);
+    reply_listing(r, &l, st, &err);
 }

@@ -53,6 +53,8 @@ json_t *cn_json_problem(const cn_err *err);
 
 /* The audit dossier of a subject, by its canonical URI, or else of a statement. */
 void cn_api_reply_audit(cn_request *r, const char *uri, const cn_digest *id);
+/* What another Carnet network takes as a foreign proof of the statement. */
+void cn_api_reply_foreign(cn_request *r, const cn_digest *id);
 
 /* RFC 9942 consistency receipts from a log of `from` entries to that of the newest checkpoint. */
 void cn_api_reply_consistency(cn_request *r, uint64_t from);
@@ -84,6 +86,8 @@ void cn_api_get_devices(cn_request *r);
 void cn_api_get_key(cn_request *r);
 void cn_api_get_proposals(cn_request *r);
 void cn_api_get_evidence(cn_request *r);
+void cn_api_get_networks(cn_request *r);
+void cn_api_get_advance(cn_request *r);
 void cn_api_get_genesis(cn_request *r);
 void cn_api_get_status(cn_request *r);
 void cn_api_get_why(cn_request *r);
@@ -100,7 +104,7 @@ void cn_api_get_openapi(cn_request *r);
       "admitted or none.",                                                                                             \
       "wait")                                                                                                          \
     X("GET", "/v1/statements/", "/proof", true, cn_api_get_statement_proof,                                            \
-      "Proof of one final statement: native (a dossier), cose (RFC 9942 receipts), tlog (C2SP), evm.",                 \
+      "Proof of one final statement: native (a dossier), cose (RFC 9942 receipts), tlog (C2SP), evm, foreign.",        \
       "format member legal_basis case")                                                                                \
     X("GET", "/v1/statements/", "", true, cn_api_get_statement, "Status, position and content of a statement.", "")    \
     X("GET", "/v1/subjects/", "/events", true, cn_api_get_subject_events,                                              \
@@ -135,6 +139,10 @@ void cn_api_get_openapi(cn_request *r);
       "Proposed changes of validators and roles, and who voted, as of the newest checkpoint.", "")                     \
     X("GET", "/v1/evidence", "", false, cn_api_get_evidence,                                                           \
       "Proofs of misbehaviour by validators, with what verifies them from the genesis digest alone.", "")              \
+    X("GET", "/v1/networks", "", false, cn_api_get_networks,                                                           \
+      "Foreign networks whose statements may be relied on here, as of the newest checkpoint.", "")                     \
+    X("GET", "/v1/epochs/", "/advance", true, cn_api_get_advance,                                                      \
+      "From the set of an epoch to later ones, for another network: a foreign proof of kind advance.", "")             \
     X("GET", "/v1/keys/", "", true, cn_api_get_key, "A key: owner, status and the head of its chain.", "")             \
     X("GET", "/v1/genesis", "", false, cn_api_get_genesis, "The exact bytes of the genesis file.", "")                 \
     X("GET", "/v1/status", "", false, cn_api_get_status, "What this node is and how far it is.", "")                   \

@@ -120,8 +120,8 @@ static json_t *view_registry(const cn_registry_change *change)
 
 static const char *action_name(unsigned action)
 {
-    static const char *const names[] = {"", "join", "leave", "rotate", "roles"};
-    return names[action <= 4 ? action : 0];
+    static const char *const names[] = {"", "join", "leave", "rotate", "roles", "foreign"};
+    return names[action <= 5 ? action : 0];
 }
 
 static json_t *view_proposal(const cn_proposal_payload *p)
@@ -129,6 +129,59 @@ static json_t *view_proposal(const cn_proposal_payload *p)
     json_t *view = json_pack("{s:s, s:o}", "action", action_name(p->action), "member", cn_json_digest(&p->member));
     if (p->action == CN_CHANGE_JOIN || p->action == CN_CHANGE_ROTATE)
         json_object_set_new(view, "vote_key", cn_json_hex(p->row.vote_key, sizeof p->row.vote_key));
+    if (p->action != CN_CHANGE_FOREIGN)
+        return view;
+    cn_state_foreign proposed = cn_foreign_proposed(p);
+    json_object_set_new(view, "network", cn_view_network(&proposed));
+    return view;
+}
+
+json_t *cn_view_network(const cn_state_foreign *n)
+{
+    bool withdrawn = n->status == CN_FOREIGN_WITHDRAWN;
+    json_t *view =
+        json_pack("{s:o, s:s}", "id", cn_json_digest(&n->network), "status", withdrawn ? "withdrawn" : "active");
+    if (n->epoch == 0)
+        return view; /* a proposal to withdraw it says no more */
+    json_object_set_new(view, "name", json_string(n->name));
+    json_object_set_new(view, "epoch", json_integer((json_int_t)n->epoch));
+    json_object_set_new(view, "set", cn_json_digest(&n->set));
+    json_object_set_new(view, "height", json_integer((json_int_t)n->height));
+    json_object_set_new(view, "log_size", json_integer((json_int_t)n->log_size));
+    return view;
+}
+
+static void view_foreign_statement(json_t *view, const cn_foreign_proof *p)
+{
+    cn_digest id = {{0}}, key = cn_key_id(&p->key);
+    cn_foreign_statement(p, &id, NULL);
+    json_object_set_new(view, "statement", cn_json_digest(&id));
+    json_object_set_new(view, "foreign_key", cn_json_digest(&key));
+    json_object_set_new(view, "foreign_log_index", json_integer((json_int_t)p->log_index));
+    json_object_set_new(view, "checkpoint", json_integer((json_int_t)p->header[0].height));
+    json_object_set_new(view, "checkpoint_time", cn_json_time(p->header[0].time_ms));
+}
+
+/* The proof itself is in bytes_base64 of the statement. */
+static json_t *view_foreign(const cn_foreign_payload *f)
+{
+    cn_foreign_proof *p = calloc(1, sizeof *p);
+    json_t *view = json_pack("{s:s, s:o}", "kind", f->kind == CN_FOREIGN_ADVANCE ? "advance" : "statement", "network",
+                             cn_json_digest(&f->network));
+    if (p && cn_foreign_read(f->proof.p, f->proof.n, p, NULL) == CN_OK) {
+        json_object_set_new(view, "epoch", json_integer((json_int_t)p->epoch));
+        if (p->kind == CN_FOREIGN_STATEMENT)
+            view_foreign_statement(view, p);
+        else
+            json_object_set_new(view, "changes", json_integer((json_int_t)p->step_count));
+    }
+    free(p);
+    if (f->kind == CN_FOREIGN_ADVANCE)
+        return view;
+    json_t *subjects = json_array();
+    for (size_t i = 0; i < f->subject_count; i++)
+        json_array_append_new(subjects, cn_json_digest(&f->subject[i]));
+    json_object_set_new(view, "subjects", subjects);
     return view;
 }
 
@@ -170,6 +223,9 @@ json_t *cn_view_statement(const cn_statement *s, bool with_items)
         json_object_set_new(view, "readiness",
                             json_pack("{s:o, s:o, s:I}", "proposal", cn_json_digest(&b->readiness.proposal), "member",
                                       cn_json_digest(&b->readiness.member), "height", (json_int_t)b->readiness.height));
+        break;
+    case CN_PAYLOAD_FOREIGN:
+        json_object_set_new(view, "foreign_proof", view_foreign(&b->foreign));
         break;
     }
     if (with_items) {

@@ -2,6 +2,7 @@
 #ifndef CARNET_NODE_API_VIEW_H
 #define CARNET_NODE_API_VIEW_H
 
+#include "proto/foreign.h"
 #include "proto/statement.h"
 #include "storage/store.h"
 
@@ -15,6 +16,7 @@ json_t *cn_view_statement(const cn_statement *s, bool with_items);
 json_t *cn_view_item(const cn_statement *s, size_t index);
 json_t *cn_view_header(const cn_header *h, const cn_digest *digest);
 json_t *cn_view_key(const cn_digest *id, const cn_state_device_key *key);
+json_t *cn_view_network(const cn_state_foreign *n);
 json_t *cn_view_base64(const void *p, size_t n);
 const char *cn_view_item_format(uint8_t format);
 /* The "type" member of a JSON event, or NULL; *ret_owner is to be released with json_decref. */

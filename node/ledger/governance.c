@@ -109,10 +109,13 @@ static const cn_members *members(const cn_apply *a)
 
 /* The common tree holds all that was ever decided: who was a registrar when, is proved with it and without the whole
  * record of a member. */
-static void about(cn_apply *a, const cn_digest *member)
+static void about(cn_apply *a, const cn_digest *member, unsigned action)
 {
     cn_apply_about_governance(a);
-    cn_apply_about_member(a, member);
+    if (action == CN_CHANGE_FOREIGN)
+        cn_apply_about_network(a, member);
+    else
+        cn_apply_about_member(a, member);
     cn_apply_about_member(a, &a->key.owner);
 }
 
@@ -234,6 +237,8 @@ static cn_status check_proposal(const cn_apply *a, const cn_proposal_payload *p,
     int place = cn_validator_set_find(set, &p->member);
     if (!signer_votes && !(own && p->action != CN_CHANGE_ROLES))
         return cn_fail(err, CN_DENIED, "body.key_id", "only validators propose changes of other members, or of roles");
+    if (p->action == CN_CHANGE_FOREIGN)
+        return CN_OK; /* foreign.c */
     if (!cn_apply_get_member(a->b, &p->member, &member))
         return cn_fail(err, CN_NOT_FOUND, "proposal.member", "is no member; a registrar registers it first");
     if (p->action == CN_CHANGE_JOIN || p->action == CN_CHANGE_ROTATE)
@@ -267,8 +272,10 @@ cn_status cn_apply_proposal(cn_apply *a, cn_err *err)
                                .log_index = a->index};
     if (p->action == CN_CHANGE_JOIN || p->action == CN_CHANGE_ROTATE)
         encode_row(&p->row, state.row);
+    if (p->action == CN_CHANGE_FOREIGN && (st = cn_apply_foreign_propose(a, p, state.row, err)) != CN_OK)
+        return st;
     put_proposal(a, &a->s->id, &state);
-    about(a, &p->member);
+    about(a, &p->member, p->action);
     return CN_OK;
 }
 
@@ -305,6 +312,9 @@ static cn_status proceed(cn_apply *a, const cn_digest *id, cn_state_proposal *p,
         member.is_registrar = p->registrar;
         cn_apply_put_member(a, &p->member, &member);
         p->status = CN_PROPOSAL_APPLIED;
+    } else if (p->status == CN_PROPOSAL_OPEN && accepted && p->action == CN_CHANGE_FOREIGN) {
+        st = cn_apply_foreign_decided(a, p, err);
+        p->status = CN_PROPOSAL_APPLIED;
     } else if (p->status == CN_PROPOSAL_OPEN && accepted) {
         if (change.phase != CN_CHANGE_NONE)
             return cn_fail(err, CN_CONFLICT, "ballot.proposal",
@@ -318,7 +328,7 @@ static cn_status proceed(cn_apply *a, const cn_digest *id, cn_state_proposal *p,
         p->status = CN_PROPOSAL_REJECTED;
         put_change(a, &change);
     }
-    if (p->status == CN_PROPOSAL_ACCEPTED && change.phase == CN_CHANGE_ACCEPTED) {
+    if (st == CN_OK && p->status == CN_PROPOSAL_ACCEPTED && change.phase == CN_CHANGE_ACCEPTED) {
         cn_validator_set *next = calloc(1, sizeof *next);
         CN_ASSERT(next);
         st = next_set(a->b, p, next, err);
@@ -366,7 +376,7 @@ cn_status cn_apply_ballot(cn_apply *a, cn_err *err)
         return cn_fail(err, CN_DENIED, "body.key_id", "only members whose validators vote have a voice");
     if (!cn_ballot_cast(&p.approvals, &p.refusals, (unsigned)place, ballot->approve, p.status == CN_PROPOSAL_ACCEPTED))
         return cn_fail(err, CN_CONFLICT, "ballot", "this member has voted already");
-    about(a, &p.member);
+    about(a, &p.member, p.action);
     return proceed(a, &ballot->proposal, &p, err);
 }
 
@@ -416,7 +426,7 @@ cn_status cn_apply_readiness(cn_apply *a, cn_err *err)
     if (!cn_verify(&key[0], &digest, r->signature.b))
         return cn_fail(err, CN_BAD_SIGNATURE, "readiness.signature", "is not one of the proposal's vote key");
     p.ready = true;
-    about(a, &p.member);
+    about(a, &p.member, p.action);
     return proceed(a, &r->proposal, &p, err);
 }
 

@@ -49,22 +49,27 @@ static void add_subject(cn_apply *a, const cn_digest *tag, uint64_t first_ms, ui
     a->subjects[a->subject_count++] = (cn_subject_claim){*tag, first_ms, last_ms};
 }
 
+void cn_apply_about(cn_apply *a, const cn_digest *tag)
+{
+    add_subject(a, tag, a->s->body.created_ms, a->s->body.created_ms);
+}
+
 static void about_key(cn_apply *a, const cn_digest *key_id)
 {
     cn_digest tag = cn_key_subject(a->salt, key_id);
-    add_subject(a, &tag, a->s->body.created_ms, a->s->body.created_ms);
+    cn_apply_about(a, &tag);
 }
 
 void cn_apply_about_member(cn_apply *a, const cn_digest *member)
 {
     cn_digest tag = cn_member_subject(a->salt, member);
-    add_subject(a, &tag, a->s->body.created_ms, a->s->body.created_ms);
+    cn_apply_about(a, &tag);
 }
 
 void cn_apply_about_governance(cn_apply *a)
 {
     cn_digest tag = cn_governance_subject(a->salt);
-    add_subject(a, &tag, a->s->body.created_ms, a->s->body.created_ms);
+    cn_apply_about(a, &tag);
 }
 
 /* ---- reading ----
@@ -530,13 +535,15 @@ static cn_status apply_payload(cn_apply *a, cn_err *err)
         return cn_apply_ballot(a, err);
     case CN_PAYLOAD_READINESS:
         return cn_apply_readiness(a, err);
+    case CN_PAYLOAD_FOREIGN:
+        return cn_apply_foreign(a, err);
     }
     return cn_fail(err, CN_INVALID, "body.payload", "the payload is not known");
 }
 
 cn_status cn_rules_apply(cn_ledger_block *b, cn_stmt *stmt, cn_err *err)
 {
-    cn_apply a = {.b = b, .s = stmt->s, .index = b->log.size, .salt = b->ledger->genesis->subject_salt};
+    cn_apply a = {.b = b, .stmt = stmt, .s = stmt->s, .index = b->log.size, .salt = b->ledger->genesis->subject_salt};
     a.writes = calloc(stmt->s->body.kind == CN_PAYLOAD_REGISTRY ? CN_MAX_WRITES : 8, sizeof *a.writes);
     CN_ASSERT(a.writes);
     cn_status st = check_signer(&a, err);

@@ -10,6 +10,7 @@ typedef struct cn_stmt {
     cn_statement *s;
     atomic_uint refs;
     atomic_bool verified; /* its signature has been checked on this node */
+    atomic_bool foreign;  /* and so has the foreign proof in it, but for what is known of the network */
 } cn_stmt;
 
 cn_stmt *cn_stmt_new(cn_statement *s); /* takes s; NULL: out of memory, s is freed */

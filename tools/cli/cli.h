@@ -79,9 +79,10 @@ bool cli_parse_roles(const char *text, uint32_t *ret); /* "forwarder,insurer" to
     X("why", cmd_why, "why nothing is being committed")                                                                \
     X("device", cmd_device, "keys of devices: register, rotate, revoke, gap, salvage")                                 \
     X("propose", cmd_propose,                                                                                          \
-      "propose a change of the validators or of roles: join, leave, rotate, roles, list, show")                        \
+      "propose a change of the validators, of roles or networks: join, leave, rotate, roles, foreign, list, show")     \
     X("ballot", cmd_ballot, "vote on a proposal")                                                                      \
     X("ready", cmd_ready, "say that a node which joins, or rotates its keys, is synced")                               \
+    X("foreign", cmd_foreign, "other Carnet networks: prove, submit, advance, list")                                   \
     X("evidence", cmd_evidence, "proofs of misbehaviour by validators: export, verify")                                \
     X("member", cmd_member, "members: list, register")                                                                 \
     X("keygen", cmd_keygen, "make a key file")                                                                         \

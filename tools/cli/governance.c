@@ -1,5 +1,6 @@
 /* carnet propose, ballot, ready: who votes changes by statements on the ledger (docs/membership.md). */
 #include "proto/state.h"
+#include "tools/cli/foreign.h"
 #include "tools/cli/keygen.h"
 #include "tools/cli/proposal.h"
 #include "tools/cli/registry.h"
@@ -17,7 +18,7 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * 1000u + (uint64_t)t.tv_nsec / 1000000u;
 }
 
-static int send_body(cli_signer *s, cn_body *body, const cli_args *args)
+int cli_send_body(cli_signer *s, cn_body *body, const cli_args *args)
 {
     cn_err err = {0};
     cn_buf statement;
@@ -100,8 +101,9 @@ static int list_proposals(const cli_args *args)
     }
     json_array_foreach(list, i, one)
     {
-        printf("%s %-6s %-8s member %.16s, epoch %lld, approved by", json_string_value(json_object_get(one, "id")),
+        printf("%s %-7s %-8s %s %.16s, epoch %lld, approved by", json_string_value(json_object_get(one, "id")),
                json_string_value(json_object_get(one, "action")), json_string_value(json_object_get(one, "status")),
+               json_object_get(one, "network") ? "network" : "member",
                json_string_value(json_object_get(one, "member")),
                (long long)json_integer_value(json_object_get(one, "epoch")));
         cli_print_voters(one, "approved_by");
@@ -151,7 +153,7 @@ static int propose(const cli_args *args, cn_change_action action)
         st = cli_make_node_keys(keys, true, &err);
     if (st == CN_OK && with_row)
         st = fill_row(&s, keys, &body->proposal, &err);
-    int status = st == CN_OK ? send_body(&s, body, args) : cli_complain(EXIT_USE, &err);
+    int status = st == CN_OK ? cli_send_body(&s, body, args) : cli_complain(EXIT_USE, &err);
     cli_signer_close(&s);
     free(body);
     return status;
@@ -167,19 +169,27 @@ int cmd_propose(int argc, char **argv)
         {"--member", false, false, "name of the member it is about (default: the proposing one)", NULL},
         {"--roles", false, false, "roles: e.g. forwarder,insurer", NULL},
         {"--registrar", true, false, "roles: it may register members", NULL},
+        {"--network", false, false, "foreign: genesis digest of the other network", NULL},
+        {"--from", false, false, "foreign: URL of a node of the other network", NULL},
+        {"--name", false, false, "foreign: what it is called here (default: its own name)", NULL},
+        {"--withdraw", true, false, "foreign: nothing of it is admitted any more", NULL},
         {"--json", true, false, "print JSON", NULL},
         {0}};
     cli_args args;
     cn_change_action action;
     int status;
-    if (!cli_parse(argc, argv, "propose join|leave|rotate|roles|list|show ID --api URL ...", options, &args, &status))
+    if (!cli_parse(argc, argv, "propose join|leave|rotate|roles|foreign|list|show ID --api URL ...", options, &args,
+                   &status))
         return status;
     if (args.count == 1 && strcmp(args.positional[0], "list") == 0)
         return list_proposals(&args);
     if (args.count == 2 && strcmp(args.positional[0], "show") == 0)
         return cli_show_proposal(&args, args.positional[1]);
+    if (args.count == 1 && strcmp(args.positional[0], "foreign") == 0)
+        return cli_propose_foreign(&args);
     if (args.count != 1 || !parse_action(args.positional[0], &action))
-        return cli_say(EXIT_USE, "use: carnet propose join|leave|rotate|roles|list|show ID --api URL; see --help");
+        return cli_say(EXIT_USE,
+                       "use: carnet propose join|leave|rotate|roles|foreign|list|show ID --api URL; see --help");
     return propose(&args, action);
 }
 
@@ -245,7 +255,7 @@ int cmd_ballot(int argc, char **argv)
     body->kind = CN_PAYLOAD_BALLOT;
     body->ballot.approve = cli_flag(&args, "--approve");
     bool ok = open_proposal(&args, &s, &body->ballot.proposal, &body->ballot.member, &err);
-    status = ok ? send_body(&s, body, &args) : cli_complain(EXIT_USE, &err);
+    status = ok ? cli_send_body(&s, body, &args) : cli_complain(EXIT_USE, &err);
     cli_signer_close(&s);
     free(body);
     return status;
@@ -361,7 +371,7 @@ int cmd_ready(int argc, char **argv)
         ok = cn_sign(&vote.key, &digest, &r->signature, &err) == CN_OK;
         cn_key_file_wipe(&vote);
     }
-    status = ok ? send_body(&s, body, &args) : cli_complain(EXIT_USE, &err);
+    status = ok ? cli_send_body(&s, body, &args) : cli_complain(EXIT_USE, &err);
     if (status == EXIT_GOOD && cli_flag(&args, "--all"))
         status = rotate_others(&s, cli_value(&args, "--keys"), &args);
     cli_signer_close(&s);

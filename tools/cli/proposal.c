@@ -114,6 +114,10 @@ static void print(const about *a, const char *member)
         printf("role      registrar\n");
     for (i = 0; row && i < sizeof keys / sizeof keys[0]; i++)
         printf("key       %-11s %s\n", keys[i], text(row, keys[i]));
+    const json_t *network = json_object_get(p, "network");
+    if (network)
+        printf("network   %s, %s: epoch %lld, set %s\n", text(network, "name"), text(network, "status"),
+               (long long)json_integer_value(json_object_get(network, "epoch")), text(network, "set"));
     json_array_foreach(json_object_get(p, "needs"), i, line) printf("needs     %s\n", json_string_value(line));
 }
 

@@ -72,6 +72,14 @@ bool verify_leans_on_governance(const verifier *v, const cn_statement *s)
 
 /* ---- proposals ---- */
 
+bool verify_is_about_network(const verifier *v, const cn_digest *proposal)
+{
+    for (size_t i = 0; i < v->decision_count; i++)
+        if (cn_digest_eq(&v->decision[i].id, proposal))
+            return v->decision[i].proposal->action == CN_CHANGE_FOREIGN;
+    return false;
+}
+
 static void check_possession(verifier *v, const cn_proposal_payload *p, const char *where)
 {
     cn_public_key key[CN_ROW_KEYS];
@@ -89,7 +97,7 @@ static void propose(verifier *v, const cn_statement *s, const cn_digest *signer,
     const cn_proposal_payload *p = &s->body.proposal;
     unsigned n;
     decision d = {.id = s->id, .proposal = p, .epoch = epoch_at(v, index)};
-    bool own = cn_digest_eq(signer, &p->member) && p->action != CN_CHANGE_ROLES;
+    bool own = cn_digest_eq(signer, &p->member) && p->action < CN_CHANGE_ROLES;
     if (!own && place_in(v, d.epoch, signer, &n) < 0)
         verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "it was proposed by one who does not vote in epoch %llu",
                      (unsigned long long)d.epoch);
@@ -142,9 +150,12 @@ static void vote(verifier *v, const cn_ballot_payload *b, const cn_digest *signe
         return;
     }
     cn_outcome outcome = cn_ballot_outcome(d->approvals, d->refusals, n, threshold, d->waiting);
-    bool decided = outcome == CN_OUTCOME_ACCEPTED && d->proposal->action == CN_CHANGE_ROLES;
-    if (decided)
+    bool roles = d->proposal->action == CN_CHANGE_ROLES, foreign = d->proposal->action == CN_CHANGE_FOREIGN;
+    bool decided = outcome == CN_OUTCOME_ACCEPTED && (roles || foreign);
+    if (decided && roles)
         appoint(v, &d->proposal->member, d->proposal->registrar);
+    else if (decided)
+        verify_foreign_decided(v, d->proposal, index, where);
     d->closed = decided || outcome == CN_OUTCOME_REJECTED;
     d->waiting = outcome == CN_OUTCOME_ACCEPTED && !decided;
 }

@@ -3,6 +3,7 @@
  *   verify.c    the steps in order      keys.c     which key had authority where
  *   trees.c     completeness            content.c  what the items themselves name
  *   pairings.c  ties of containers      governance.c  what members decided by ballot
+ *   foreign.c   other networks, and proofs from them
  *   outside.c   receipts, notes, earlier checkpoints, anchors
  *   time.c      time tokens */
 #ifndef CARNET_TOOLS_VERIFY_INTERNAL_H
@@ -11,6 +12,7 @@
 #include "node/formats/dossier.h"
 #include "node/formats/genesis.h"
 #include "proto/epoch.h"
+#include "proto/foreign.h"
 #include "proto/statement.h"
 #include "tools/verify/verify.h"
 
@@ -41,6 +43,11 @@ typedef struct appointment {
     bool registrar;
 } appointment;
 
+typedef struct reliance { /* a foreign statement that a statement here relies on */
+    cn_digest network, statement;
+    uint64_t log_index;
+} reliance;
+
 typedef struct verifier {
     cn_verify_report *report;
     cn_dossier dossier;
@@ -54,6 +61,10 @@ typedef struct verifier {
     size_t decision_count;
     appointment *appointment; /* in the order of the log; the last about a member holds */
     size_t appointment_count;
+    cn_state_foreign *network; /* as of the statement that is looked at */
+    size_t network_count;
+    reliance *reliance;
+    size_t reliance_count;
     size_t *pairing; /* places of pairing statements, ascending */
     size_t pairing_count;
     bool ends_witnessed; /* trusted time tokens say that each closing block was there soon after its time */
@@ -73,8 +84,14 @@ void verify_keys_free(verifier *v);
 void verify_governance(verifier *v, const cn_statement *s, const known_key *signer, uint64_t index, const char *where);
 void verify_governance_free(verifier *v);
 bool verify_is_registrar(const verifier *v, const cn_digest *member); /* by what was decided so far */
+/* A proposal about another network, by what was proposed so far. */
+bool verify_is_about_network(const verifier *v, const cn_digest *proposal);
 /* Its authority rests on what members decided, also on what they did not: that tree must be here. */
 bool verify_leans_on_governance(const verifier *v, const cn_statement *s);
+/* Proofs from other networks and how those move on; nothing for others. */
+void verify_foreign(verifier *v, const cn_statement *s, const known_key *signer, uint64_t index, const char *where);
+void verify_foreign_decided(verifier *v, const cn_proposal_payload *p, uint64_t index, const char *where);
+void verify_foreign_free(verifier *v);
 /* Every subject file, and that the closure is whole. */
 void verify_trees(verifier *v);
 const cn_dossier_subject *verify_find_subject(const verifier *v, const cn_digest *tag); /* NULL: not here */

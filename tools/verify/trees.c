@@ -65,12 +65,14 @@ static bool registry_declares(const verifier *v, const cn_statement *s, const cn
     return cn_digest_eq(&member, tag);
 }
 
-/* R11: the member that the change is about, the signer's own, and what is decided at all. */
-static bool governance_declares(const verifier *v, const cn_statement *s, const cn_digest *about, const cn_digest *tag)
+/* R11: the member or the network that the change is about, the signer's own, and what is decided at all. */
+static bool governance_declares(const verifier *v, const cn_statement *s, const cn_digest *about, bool network,
+                                const cn_digest *tag)
 {
     const uint8_t *salt = v->genesis.subject_salt;
     const known_key *signer = verify_find_key(v, &s->body.key_id);
-    cn_digest member = cn_member_subject(salt, about), all = cn_governance_subject(salt);
+    cn_digest member = network ? cn_network_subject(salt, about) : cn_member_subject(salt, about),
+              all = cn_governance_subject(salt);
     if (cn_digest_eq(&member, tag) || cn_digest_eq(&all, tag))
         return true;
     member = signer ? cn_member_subject(salt, &signer->owner) : cn_digest_zero;
@@ -98,11 +100,18 @@ bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *
         return cn_digest_eq(&own, tag);
     }
     case CN_PAYLOAD_PROPOSAL:
-        return governance_declares(v, s, &b->proposal.member, tag);
+        return governance_declares(v, s, &b->proposal.member, b->proposal.action == CN_CHANGE_FOREIGN, tag);
     case CN_PAYLOAD_BALLOT:
-        return governance_declares(v, s, &b->ballot.member, tag);
+        return governance_declares(v, s, &b->ballot.member, verify_is_about_network(v, &b->ballot.proposal), tag);
     case CN_PAYLOAD_READINESS:
-        return governance_declares(v, s, &b->readiness.member, tag);
+        return governance_declares(v, s, &b->readiness.member, false, tag);
+    case CN_PAYLOAD_FOREIGN: {
+        cn_digest network = cn_network_subject(v->genesis.subject_salt, &b->foreign.network);
+        for (size_t i = 0; i < b->foreign.subject_count; i++)
+            if (cn_digest_eq(&b->foreign.subject[i], tag))
+                return true;
+        return b->foreign.kind == CN_FOREIGN_ADVANCE && cn_digest_eq(&network, tag);
+    }
     }
     return false;
 }
@@ -232,6 +241,10 @@ static void check_closure(verifier *v, size_t i)
     if (verify_leans_on_governance(v, s) && !verify_find_subject(v, &decided))
         verify_fault(v, CN_STEP_REGISTRY_CLOSURE, CN_NOT_FOUND, where,
                      "the tree of what members decided by ballot is missing");
+    cn_digest network = cn_network_subject(v->genesis.subject_salt, &s->body.foreign.network);
+    if (s->body.kind == CN_PAYLOAD_FOREIGN && !verify_find_subject(v, &network))
+        verify_fault(v, CN_STEP_REGISTRY_CLOSURE, CN_NOT_FOUND, where,
+                     "the tree about the foreign network %s is missing", cn_digest_hex(&s->body.foreign.network).s);
     for (size_t k = 0; k < v->dossier.subject_count; k++) {
         const cn_dossier_subject *subject = &v->dossier.subjects[k];
         if (verify_declares(v, s, &subject->tag) && !(subject->present && verify_is_leaf(subject, index)))

@@ -299,6 +299,7 @@ cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,
     free(v->pairing);
     verify_keys_free(v);
     verify_governance_free(v);
+    verify_foreign_free(v);
     if (v->has_genesis)
         cn_genesis_free(&v->genesis);
     cn_dossier_clear(&v->dossier);

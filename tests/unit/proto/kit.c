@@ -4,8 +4,9 @@
 #include <string.h>
 
 const char *const kit_kind_name[KIT_KINDS] = {
-    "event-batch", "key-register", "key-rotate",      "key-revoke", "key-gap", "key-salvage", "member-register",
-    "channel-key", "pairing",      "document-anchor", "proposal",   "ballot",  "readiness",
+    "event-batch", "key-register",    "key-rotate",  "key-revoke",      "key-gap",
+    "key-salvage", "member-register", "channel-key", "pairing",         "document-anchor",
+    "proposal",    "ballot",          "readiness",   "foreign-network", "foreign-proof",
 };
 
 kit_bytes kit_unhex(const char *hex)
@@ -152,6 +153,93 @@ static void fill_membership(enum kit_kind kind, cn_body *body)
     free(set);
 }
 
+/* The record that the foreign proof is about, and the checkpoint of a log of three whose last entry it is. */
+static void sign_foreign(cn_buf *out, cn_digest *ret_record, cn_header *ret)
+{
+    cn_secret_key key = kit_key(CN_KEY_SECP256K1, 1);
+    kit_bodies store;
+    cn_body body = kit_body(&store, KIT_PAIRING);
+    body.network = kit_fill(0xf0);
+    cn_buf_init(out, CN_MAX_STATEMENT_BYTES);
+    cr_assert_eq(cn_statement_sign(&body, NULL, 0, &key, out, NULL, NULL), CN_OK);
+    *ret_record = cn_sha256(out->p, out->n);
+    cn_digest entry[3] = {kit_fill(0xe0), kit_fill(0xe1), *ret_record}, leaf[3];
+    for (size_t i = 0; i < 3; i++)
+        leaf[i] = cn_leaf_hash(entry[i].b, CN_DIGEST_LEN);
+    *ret = (cn_header){.version = 1,
+                       .kind = CN_BLOCK_CHECKPOINT,
+                       .epoch = 1,
+                       .height = 2,
+                       .time_ms = 1700000010000,
+                       .parent = kit_fill(3),
+                       .log_size = 3,
+                       .log_root = cn_merkle_root(leaf, 3),
+                       .state_root = kit_fill(5),
+                       .body = cn_body_digest(NULL, 0)};
+}
+
+void kit_foreign_proof(cn_buf *out)
+{
+    kit_set *s = calloc(1, sizeof *s);
+    cn_foreign_proof *p = calloc(1, sizeof *p);
+    cr_assert(s && p);
+    kit_set_make(s, 4);
+    cn_buf rows, record, votes;
+    cn_digest digest, first[2] = {kit_fill(0xe0), kit_fill(0xe1)};
+    cn_buf_init(&rows, 4 * CN_SET_ROW_LEN);
+    cn_buf_init(&votes, CN_CERTIFICATE_MAX);
+    cn_validator_set_encode(&s->set, &rows);
+    sign_foreign(&record, &digest, &p->header[0]);
+    p->header[0].set = p->header[0].next_set = cn_validator_set_digest(&s->set);
+    cn_certificate c = {.kind = CN_FINALIZE, .epoch = 1, .view = 9, .n = 4, .bitmap = {0x7}, .signature_count = 3};
+    c.block = cn_header_digest(&p->header[0]);
+    p->network = kit_fill(0xf0);
+    cn_digest vote = cn_vote_digest(&p->network, 1, CN_FINALIZE, 9, &c.block);
+    for (unsigned i = 0; i < 3; i++)
+        cr_assert_eq(cn_sign(&s->vote[i], &vote, &c.signature[i], NULL), CN_OK);
+    cn_certificate_encode(&c, &votes);
+    p->kind = CN_FOREIGN_STATEMENT;
+    p->epoch = p->header_count = p->path_len = 1;
+    p->rows = CN_SPAN(rows.p, rows.n);
+    p->finalization = CN_SPAN(votes.p, votes.n);
+    p->log_index = 2;
+    cn_digest a = cn_leaf_hash(first[0].b, CN_DIGEST_LEN), b = cn_leaf_hash(first[1].b, CN_DIGEST_LEN);
+    p->path[0] = cn_node_hash(&a, &b);
+    p->key = kit_key(CN_KEY_SECP256K1, 1).public_key;
+    p->record = CN_SPAN(record.p, record.n);
+    cr_assert_eq(cn_foreign_write(p, out, NULL), CN_OK);
+    cn_buf_free(&rows);
+    cn_buf_free(&record);
+    cn_buf_free(&votes);
+    free(p);
+    free(s);
+}
+
+static void fill_foreign(kit_bodies *store, enum kit_kind kind, cn_body *body)
+{
+    if (kind == KIT_FOREIGN_NETWORK) {
+        body->kind = CN_PAYLOAD_PROPOSAL;
+        body->proposal.action = CN_CHANGE_FOREIGN;
+        body->proposal.member = kit_fill(0xf0);
+        body->proposal.foreign = (cn_foreign_network){
+            .name = "bank-net", .epoch = 3, .set = kit_fill(0x5e), .height = 900, .log_size = 1200};
+        return;
+    }
+    cn_buf proof;
+    cn_buf_init(&proof, sizeof store->proof);
+    kit_foreign_proof(&proof);
+    memcpy(store->proof, proof.p, proof.n);
+    body->kind = CN_PAYLOAD_FOREIGN;
+    body->foreign.proof = CN_SPAN(store->proof, proof.n);
+    body->foreign.kind = CN_FOREIGN_STATEMENT;
+    body->foreign.network = kit_fill(0xf0);
+    store->list[0] = kit_fill(0x11);
+    store->list[1] = kit_fill(0x22);
+    body->foreign.subject = store->list;
+    body->foreign.subject_count = 2;
+    cn_buf_free(&proof);
+}
+
 cn_body kit_body(kit_bodies *store, enum kit_kind kind)
 {
     cn_body body;
@@ -177,6 +265,8 @@ cn_body kit_body(kit_bodies *store, enum kit_kind kind)
         body.document.issued_ms = 1699999999000;
         body.document.subject = store->list;
         body.document.subject_count = 2;
+    } else if (kind == KIT_FOREIGN_NETWORK || kind == KIT_FOREIGN_PROOF) {
+        fill_foreign(store, kind, &body);
     } else if (kind >= KIT_PROPOSAL) {
         fill_membership(kind, &body);
     } else {

@@ -3,6 +3,7 @@
 #ifndef CARNET_TESTS_PROTO_KIT_H
 #define CARNET_TESTS_PROTO_KIT_H
 
+#include "proto/foreign.h"
 #include "proto/quorum.h"
 #include "proto/state.h"
 #include "proto/statement.h"
@@ -34,6 +35,7 @@ typedef struct kit_bodies {
     cn_digest list[3];
     uint8_t item[4][64];
     cn_span item_span[4];
+    uint8_t proof[2048];
 } kit_bodies;
 enum kit_kind {
     KIT_BATCH,
@@ -49,12 +51,16 @@ enum kit_kind {
     KIT_PROPOSAL,
     KIT_BALLOT,
     KIT_READINESS,
+    KIT_FOREIGN_NETWORK,
+    KIT_FOREIGN_PROOF,
     KIT_KINDS
 };
 extern const char *const kit_kind_name[KIT_KINDS];
 cn_digest kit_network(void);
 /* The signer is kit_key(CN_KEY_SECP256K1, 1). */
 cn_body kit_body(kit_bodies *store, enum kit_kind kind);
+/* A proof of a statement of network f0.., final in epoch 1 of kit_set_make(4); it holds. Appended to out. */
+void kit_foreign_proof(cn_buf *out);
 /* Signs kit_body (with its items when it is a batch). The caller frees out. */
 void kit_sign(enum kit_kind kind, const cn_secret_key *key, cn_buf *out, cn_digest *ret_id);
 

@@ -70,6 +70,12 @@ static void same_body(const cn_body *a, const cn_body *b)
         cr_assert_arr_eq(&a->proposal.member, &b->proposal.member, 32);
         cr_assert_arr_eq(&a->proposal.row, &b->proposal.row, sizeof a->proposal.row);
         cr_assert_arr_eq(a->proposal.possession, b->proposal.possession, sizeof a->proposal.possession);
+        cr_assert_str_eq(a->proposal.foreign.name, b->proposal.foreign.name);
+        cr_assert_eq(a->proposal.foreign.epoch, b->proposal.foreign.epoch);
+        cr_assert_arr_eq(&a->proposal.foreign.set, &b->proposal.foreign.set, 32);
+        cr_assert_eq(a->proposal.foreign.height, b->proposal.foreign.height);
+        cr_assert_eq(a->proposal.foreign.log_size, b->proposal.foreign.log_size);
+        cr_assert_eq(a->proposal.foreign.withdraw, b->proposal.foreign.withdraw);
         break;
     case CN_PAYLOAD_BALLOT:
         cr_assert_arr_eq(&a->ballot.proposal, &b->ballot.proposal, 32);
@@ -82,6 +88,14 @@ static void same_body(const cn_body *a, const cn_body *b)
         cr_assert_eq(a->readiness.height, b->readiness.height);
         cr_assert_arr_eq(&a->readiness.block, &b->readiness.block, 32);
         cr_assert_arr_eq(&a->readiness.signature, &b->readiness.signature, sizeof a->readiness.signature);
+        break;
+    case CN_PAYLOAD_FOREIGN:
+        cr_assert_eq(a->foreign.kind, b->foreign.kind);
+        cr_assert_arr_eq(&a->foreign.network, &b->foreign.network, 32);
+        cr_assert_eq(a->foreign.proof.n, b->foreign.proof.n);
+        cr_assert_arr_eq(a->foreign.proof.p, b->foreign.proof.p, a->foreign.proof.n);
+        cr_assert_eq(a->foreign.subject_count, b->foreign.subject_count);
+        cr_assert_arr_eq(a->foreign.subject, b->foreign.subject, 32 * a->foreign.subject_count);
         break;
     }
 }

@@ -45,6 +45,7 @@ static void names(FILE *out)
     digest(out, "subject.of_member", cn_member_subject(salt.b, &id));
     digest(out, "subject.of_governance", cn_governance_subject(salt.b));
     digest(out, "subject.of_document", cn_document_subject(salt.b, &id));
+    digest(out, "subject.of_network", cn_network_subject(salt.b, &id));
 }
 
 static void keys(FILE *out)
@@ -236,6 +237,19 @@ static void states(FILE *out)
     state_row(out, "proposal", CN_STATE_PROPOSAL, statement.b, 32, v, cn_state_proposal_encode(&proposal, v));
     cn_state_change change = {CN_CHANGE_READY, statement};
     state_row(out, "change", CN_STATE_CHANGE, "", 0, v, cn_state_change_encode(&change, v));
+    cn_state_foreign foreign = {.status = CN_FOREIGN_ACTIVE,
+                                .epoch = 3,
+                                .set = kit_fill(0x5e),
+                                .height = 900,
+                                .log_size = 1200,
+                                .log_index = 77,
+                                .network = kit_fill(0xf0),
+                                .name = "bank-net"};
+    state_row(out, "foreign", CN_STATE_FOREIGN, foreign.network.b, 32, v, cn_state_foreign_encode(&foreign, v));
+    cn_state_relied relied = {kit_fill(0x44), 78};
+    memcpy(id, foreign.network.b, 32);
+    memcpy(id + 32, statement.b, 32);
+    state_row(out, "relied", CN_STATE_RELIED, id, 64, v, cn_state_relied_encode(&relied, v));
     cn_subject_leaf leaf = {kit_fill(0x88), 515, 258, 1700000010000};
     uint8_t bytes[CN_SUBJECT_LEAF_LEN];
     cn_subject_leaf_encode(&leaf, bytes);

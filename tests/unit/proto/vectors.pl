@@ -59,7 +59,7 @@ is('member.id', tagged('carnet/member', get('member.name')));
 my $salt = get('subject.salt');
 is('subject.tag', tagged('carnet/subject', $salt, get('subject.uri')));
 is("subject.of_$_", tagged('carnet/subject', $salt, "urn:carnet:$_:" . unpack 'H*', get('subject.id')))
-    for qw(key member document);
+    for qw(key member document network);
 is('subject.of_governance', tagged('carnet/subject', $salt, 'urn:carnet:governance'));
 for my $type (1 .. 3) {
     is("key.$type.secret", "\0" x 31 . "\x01");
@@ -90,6 +90,20 @@ my $joining = get("statement.proposal.body");
 my $row = substr $joining, index($joining, "\x1a\xb6\x01") + 3, 182;
 my $member = substr $row, 0, 32;
 my $t = 1700000000000;
+# The proof of a foreign statement: the votes' signatures and the record's own are taken from the file.
+sub foreign_proof {
+    my $body = get('statement.foreign-proof.body');
+    my $record = number(1, 1) . bytes(2, fill(0xf0)) . bytes(3, get('key.1.id')) . number(4, 2) . bytes(5, fill(0xee))
+        . number(6, $t + 9000) . bytes(18, bytes(1, fill(0x55)) . bytes(2, fill(0x22)) . number(3, $t) . number(4, $t + 600000));
+    $record = bytes(1, $record) . bytes(2, substr $body, -68 - 64, 64); # two subjects of 34 bytes follow
+    my $path = node(leaf(fill(0xe0)), leaf(fill(0xe1)));
+    my $header = pack('NC', 1, 1) . u64(1) . u64(2) . u64($t + 10000) . fill(3) . u64(3) . node($path, leaf(sha256($record)))
+        . fill(5) . tagged('carnet/body') . get('set.digest') x 2;
+    my $votes = chr(3) . u64(1) . u64(9) . tagged('carnet/block', $header) . "\x04\x07";
+    $votes .= substr $body, index($body, $votes) + length $votes, 3 * 64;
+    return "\x01\x01" . fill(0xf0) . u64(1) . "\x04" . get('set.rows') . "\x01" . $header . pack('n', length $votes) . $votes
+        . u64(2) . "\x01" . $path . "\x01" . get('key.1.public') . pack('N', length $record) . $record;
+}
 my %payload = (
     'event-batch' => bytes(16, bytes(1, root(map { leaf($_) } @item)) . number(2, 4) . entry(0x11, 0, 2, $t, $t + 1000)
             . entry(0x11, 3, 1, $t + 3000, $t + 3000) . entry(0x22, 1, 2, $t + 1000, $t + 2000)),
@@ -110,6 +124,9 @@ my %payload = (
     'ballot' => bytes(21, bytes(1, fill(0x77)) . bytes(2, $member) . number(3, 1)),
     'readiness' => bytes(22, bytes(1, fill(0x77)) . bytes(2, $member) . number(3, 4711) . bytes(4, fill(0x88))
             . bytes(5, "\xc5" x 64)),
+    'foreign-network' => bytes(20, number(1, 5) . bytes(2, fill(0xf0)) . bytes(7, bytes(1, 'bank-net') . number(2, 3)
+            . bytes(3, fill(0x5e)) . number(4, 900) . number(5, 1200))),
+    'foreign-proof' => bytes(25, bytes(1, foreign_proof()) . bytes(2, fill(0x11)) . bytes(2, fill(0x22))),
 );
 for my $kind (sort keys %payload) {
     my $name = "statement.$kind";
@@ -151,7 +168,8 @@ for ([1, 'notarize', fill(0xb1), 7], [2, 'nullify', "\0" x 32, 14], [3, 'finaliz
 }
 
 # ---- state map
-my %number = (parameters => 1, set => 2, member => 3, key => 4, subject => 5, pairing => 6, salvage => 7, proposal => 8, change => 9);
+my %number = (parameters => 1, set => 2, member => 3, key => 4, subject => 5, pairing => 6, salvage => 7, proposal => 8, change => 9,
+    foreign => 10, relied => 11);
 my %value = (
     parameters => "\x01" . u64(1000) . u64(30000) . pack('Nn', 1 << 20, 75),
     set => "\x01\x04" . get('set.digest'),
@@ -164,6 +182,8 @@ my %value = (
     proposal => "\x01\x02\x03" . u64(2) . pack('NN', 11, 4) . "\x01" . get('state.member.id') . fill(0x66) . pack('N', 0)
         . "\0" . u64(515) . "\x5c" x 182,
     change => "\x01\x02" . fill(0x33),
+    foreign => "\x01\x01" . u64(3) . fill(0x5e) . u64(900) . u64(1200) . u64(77) . fill(0xf0) . chr(8) . pack('a64', 'bank-net'),
+    relied => "\x01" . fill(0x44) . u64(78),
 );
 is('state.set.id', u64(1));
 is('state.member.id', tagged('carnet/member', 'mombasa-terminal'));
