@@ -2,6 +2,7 @@
 #include "tools/verify/verify.h"
 #include "tools/cli/cli.h"
 #include "tools/verify/documents.h"
+#include "tools/verify/json.h"
 
 #include "proto/limits.h"
 #include "proto/timestamp.h"
@@ -15,28 +16,6 @@
 #define DOSSIER_MAX ((size_t)1 << 30)
 
 static const char *const verdicts[] = {"ok", "failed", "not-checked"};
-
-static json_t *report_json(const cn_verify_report *r)
-{
-    json_t *steps = json_array();
-    for (int i = 0; i < CN_STEP_COUNT; i++) {
-        const cn_verify_result *s = &r->step[i];
-        json_t *step =
-            json_pack("{s:s, s:s}", "step", cn_verify_step_name((cn_verify_step)i), "verdict", verdicts[s->verdict]);
-        if (s->verdict == CN_VERDICT_FAILED) {
-            json_object_set_new(step, "where", json_string_nocheck(s->err.field));
-            json_object_set_new(step, "faults", json_integer((json_int_t)s->faults));
-        }
-        if (s->verdict != CN_VERDICT_OK)
-            json_object_set_new(step, "reason", json_string_nocheck(s->err.text));
-        json_array_append_new(steps, step);
-    }
-    return json_pack("{s:b, s:s, s:b, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:o}", "accepted", r->accepted, "subject",
-                     r->subject, "absent", r->absent, "checkpoint", (json_int_t)r->checkpoint_height, "statements",
-                     (json_int_t)r->statements, "subject_statements", (json_int_t)r->subject_statements, "items",
-                     (json_int_t)r->items, "unreadable_items", (json_int_t)r->unreadable_items, "witnessed_ms",
-                     (json_int_t)r->witnessed_ms, "time_authority", r->time_authority, "steps", steps);
-}
 
 /* What a file of unknown origin says is printed, not obeyed by the terminal. */
 static const char *plain(char *text)
@@ -189,7 +168,7 @@ int cmd_verify(int argc, char **argv)
         return cli_complain(EXIT_USE, &err);
     cn_status st = cn_verify_dossier(zip.p, zip.n, &network, &policy.options, &report);
     if (cli_flag(&args, "--json"))
-        cli_print_json(report_json(&report));
+        cli_print_json(cn_verify_report_json(&report));
     else
         print_report(&report);
     status = st == CN_OK ? EXIT_GOOD : EXIT_NO;
