@@ -249,6 +249,22 @@ static void drop_without_authority(cn_mempool *pool, cn_ledger *ledger, const cn
     }
 }
 
+/* What the rules refuse would wait here for ever: the next one of a key is tried again. NULL: nothing of the key is
+ * left.
+ */
+static key_chain *try_head(cn_mempool *pool, cn_ledger *ledger, key_chain *chain, const cn_state_device_key *key)
+{
+    cn_digest key_id = chain ? chain->key_id : cn_digest_zero;
+    cn_err why = {0};
+    while (chain && chain->head->stmt->s->body.sequence == key->last_sequence + 1 &&
+           chain->head->stmt->s->body.kind != CN_PAYLOAD_EVENT_BATCH &&
+           cn_ledger_try(ledger, chain->head->stmt, &why) != CN_OK) {
+        give_up(pool, chain->head, &why);
+        chain = chain_of(pool, &key_id);
+    }
+    return chain;
+}
+
 /* The chain of a key that a final statement has moved: its own, or a gap, a revocation, a salvage. */
 static void look_again(cn_mempool *pool, cn_ledger *ledger, const cn_digest *key_id)
 {
@@ -267,18 +283,40 @@ static void look_again(cn_mempool *pool, cn_ledger *ledger, const cn_digest *key
         give_up(pool, chain->head, &why);
         chain = chain_of(pool, key_id);
     }
-    /* it was admitted behind others and is tried now that it is next */
-    cn_err why = {0};
-    while (chain && chain->head && chain->head->stmt->s->body.sequence == key.last_sequence + 1 &&
-           chain->head->stmt->s->body.kind != CN_PAYLOAD_EVENT_BATCH &&
-           cn_ledger_try(ledger, chain->head->stmt, &why) != CN_OK) {
-        give_up(pool, chain->head, &why);
-        chain = chain_of(pool, key_id);
-    }
+    chain = try_head(pool, ledger, chain, &key); /* it was admitted behind others, and is next now */
     const cn_body *next = chain ? &chain->head->stmt->s->body : NULL;
     if (chain && !(chain->head->executable && next->sequence == key.last_sequence + 1 &&
                    cn_digest_eq(&next->previous, &key.last_id)))
         relink(pool, chain, &key);
+}
+
+/* Statements of other keys, and the end of an epoch, change what the next one of each key may do: a key is registered
+ * by another, a proposal is decided or void, a foreign statement is relied on already. */
+static void look_around(cn_mempool *pool, cn_ledger *ledger)
+{
+    key_chain *chain, *next;
+    HASH_ITER(hh, pool->keys, chain, next)
+    {
+        cn_state_device_key key;
+        if (chain->head->open_blocks > 0 || chain->head->stmt->s->body.kind == CN_PAYLOAD_EVENT_BATCH ||
+            !cn_ledger_key(ledger, NULL, &chain->key_id, &key))
+            continue;
+        const entry *head = chain->head;
+        key_chain *left = try_head(pool, ledger, chain, &key);
+        if (left && left->head != head)
+            relink(pool, left, &key);
+    }
+}
+
+/* Event batches depend on their own key alone. */
+static bool changes_others(const cn_ledger_block *b)
+{
+    if (cn_ledger_block_header(b)->kind == CN_BLOCK_CLOSING)
+        return true;
+    for (size_t i = 0; i < cn_ledger_block_count(b); i++)
+        if (cn_ledger_block_statement(b, i)->s->body.kind != CN_PAYLOAD_EVENT_BATCH)
+            return true;
+    return false;
 }
 
 void cn_mempool_final(cn_mempool *pool, cn_ledger *ledger, cn_ledger_block *const *blocks, size_t count)
@@ -297,6 +335,11 @@ void cn_mempool_final(cn_mempool *pool, cn_ledger *ledger, cn_ledger_block *cons
             look_again(pool, ledger, &body->key_id);
             if (body->kind == CN_PAYLOAD_REGISTRY)
                 look_again(pool, ledger, &body->registry.key_id); /* zeros where it names none */
+        }
+    for (size_t k = 0; k < count; k++)
+        if (changes_others(blocks[k])) {
+            look_around(pool, ledger);
+            break;
         }
     pool->oldest_known = false;
 }

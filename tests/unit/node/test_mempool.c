@@ -297,3 +297,38 @@ Test(mempool, a_statement_that_the_rules_refuse_does_not_wait)
     cr_expect_eq(cn_mempool_count(pool), 0);
     cr_expect(cn_digest_eq(&gone.last, &id), "it was given up when it became next");
 }
+
+/* Two members register one key: both may when they come, one of them is too late when the other is final. Its member's
+ * later statements must not wait behind it for ever. */
+Test(mempool, what_a_statement_of_another_key_made_impossible_is_given_up)
+{
+    fx_signer fresh;
+    cn_registry_change c;
+    cn_digest id[2];
+    fx_key(&fresh, CN_KEY_ED25519);
+    for (unsigned i = 0; i < 2; i++) {
+        memset(&c, 0, sizeof c);
+        c.op = CN_REG_KEY_REGISTER;
+        c.new_key.key = fresh.key.public_key;
+        c.new_key.purpose = CN_PURPOSE_DEVICE;
+        cn_digest digest = cn_possession_digest(&fx.genesis.network, &fx.member[i].owner, &fresh.id);
+        cr_assert_eq(cn_sign(&fresh.key, &digest, &c.new_key.possession, NULL), CN_OK);
+        cn_statement *s = fx_change(&fx, &fx.member[i], &c);
+        id[i] = s->id;
+        add(s);
+    }
+    fx_signer before = fx.member[1];
+    add(fx_event(&fx, &fx.member[1], BOX, 1)); /* behind the one that comes too late */
+    cr_expect_eq(executable(), 3);
+    drop_block(settle(1));
+    cr_expect_eq(gone.count, 1);
+    cr_expect(cn_digest_eq(&gone.last, &id[1]));
+    cr_expect_eq(gone.why.code, CN_CONFLICT);
+    cr_expect_eq(executable(), 0, "what names it as the one before waits for another, and expires");
+    cr_expect_eq(cn_mempool_oldest(pool), UINT64_MAX, "no leader is asked for it again and again");
+    fx.member[1] = before;
+    fx.member[1].sequence--;
+    fx.member[1].previous = cn_digest_zero;
+    add(fx_event(&fx, &fx.member[1], BOX, 2));
+    drop_block(settle(1));
+}
