@@ -2,6 +2,7 @@
 
 #include "node/formats/plan.h"
 #include "proto/cbor.h"
+#include "proto/foreign.h"
 #include "proto/receipt.h"
 #include "storage/map.h"
 
@@ -191,10 +192,32 @@ static const cn_digest *owner_of(const mini *m, const cn_digest *key)
     return key;
 }
 
+/* What a proposal or ballot calls its member is a network, where the proposal is of that action. */
+static bool is_network(const mini *m, const cn_body *body)
+{
+    if (body->kind == CN_PAYLOAD_PROPOSAL)
+        return body->proposal.action == CN_CHANGE_FOREIGN;
+    for (size_t i = 2; body->kind == CN_PAYLOAD_BALLOT && i < m->log_size; i++)
+        if (cn_digest_eq(&m->statement[i].decoded->id, &body->ballot.proposal))
+            return m->statement[i].decoded->body.proposal.action == CN_CHANGE_FOREIGN;
+    return false;
+}
+
+static void enter_foreign(mini *m, const cn_statement *s, uint64_t index)
+{
+    const cn_foreign_payload *f = &s->body.foreign;
+    cn_digest network = cn_network_subject(m->genesis.subject_salt, &f->network);
+    for (size_t i = 0; i < f->subject_count; i++)
+        enter(m, &f->subject[i], s, index);
+    if (f->kind == CN_FOREIGN_ADVANCE)
+        enter(m, &network, s, index);
+}
+
 static void enter_governance(mini *m, const cn_statement *s, const cn_digest *member, uint64_t index)
 {
     const uint8_t *salt = m->genesis.subject_salt;
-    cn_digest tags[] = {cn_governance_subject(salt), cn_member_subject(salt, member),
+    cn_digest tags[] = {cn_governance_subject(salt),
+                        is_network(m, &s->body) ? cn_network_subject(salt, member) : cn_member_subject(salt, member),
                         cn_member_subject(salt, owner_of(m, &s->body.key_id))};
     for (size_t i = 0; i < 3; i++)
         enter(m, &tags[i], s, index);
@@ -260,6 +283,8 @@ uint64_t mini_record(mini *m, mini_signer *signer, cn_body *body, const cn_span 
         enter_governance(m, st->decoded, &body->ballot.member, index);
     else if (body->kind == CN_PAYLOAD_READINESS)
         enter_governance(m, st->decoded, &body->readiness.member, index);
+    else if (body->kind == CN_PAYLOAD_FOREIGN)
+        enter_foreign(m, st->decoded, index);
     else
         cr_assert_fail("no such payload here");
     return index;
@@ -469,6 +494,10 @@ mini_parts *mini_parts_of(mini *m, const char *uri)
         if (leans_on_governance(m, b)) {
             cn_digest decided = cn_governance_subject(m->genesis.subject_salt);
             put_subject(m, p, map, &decided);
+        }
+        if (b->kind == CN_PAYLOAD_FOREIGN) {
+            cn_digest network = cn_network_subject(m->genesis.subject_salt, &b->foreign.network);
+            put_subject(m, p, map, &network);
         }
     }
     cn_map_unref(map);
