@@ -6,6 +6,7 @@
 
 #include "node/formats/dossier.h"
 #include "node/formats/genesis.h"
+#include "node/formats/report.h"
 #include "proto/cbor.h"
 #include "proto/statement.h"
 
@@ -377,8 +378,31 @@ static cn_status close_over(audit *a, const cn_digest *main_tag, cn_err *err)
     return st == CN_OK ? add_history(a, err) : st;
 }
 
+/* For people: the page is made from all that was added before it. */
+static cn_status add_report(audit *a, cn_err *err)
+{
+    const char *readme = cn_report_readme();
+    cn_dossier *view = calloc(1, sizeof *view);
+    cn_buf page;
+    cn_buf_init(&page, CN_REPORT_MAX_BYTES);
+    cn_status st = view ? cn_dossier_view(a->w, view, err) : cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
+    if (st == CN_OK) {
+        st = cn_report_render(view, &page, err);
+        cn_dossier_clear(view);
+    }
+    if (st == CN_OK) {
+        cn_dossier_add_part(a->w, CN_PART_REPORT, 0, 0, CN_SPAN(page.p, page.n));
+        cn_dossier_add_part(a->w, CN_PART_README, 0, 0, CN_SPAN(readme, strlen(readme)));
+    }
+    cn_buf_free(&page);
+    free(view);
+    return st;
+}
+
 static cn_status end(audit *a, cn_status st, cn_buf *out, cn_err *err)
 {
+    if (st == CN_OK)
+        st = add_report(a, err);
     if (st == CN_OK)
         st = cn_dossier_finish(a->w, out, err);
     cn_dossier_writer_free(a->w);

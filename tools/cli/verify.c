@@ -1,5 +1,6 @@
 /* carnet verify */
 #include "tools/verify/verify.h"
+#include "node/formats/report.h"
 #include "tools/cli/cli.h"
 #include "tools/verify/documents.h"
 #include "tools/verify/json.h"
@@ -85,6 +86,25 @@ static int write_documents(const cn_buf *zip, const char *dir)
     return EXIT_GOOD;
 }
 
+static int write_report(const cn_buf *zip, const char *path)
+{
+    cn_dossier *d = calloc(1, sizeof *d);
+    cn_buf page;
+    cn_err err = {0};
+    cn_buf_init(&page, CN_REPORT_MAX_BYTES);
+    cn_status st =
+        d ? cn_dossier_read(zip->p, zip->n, d, &err) : cn_fail(&err, CN_NO_MEMORY, "report", "out of memory");
+    if (st == CN_OK) {
+        st = cn_report_render(d, &page, &err);
+        cn_dossier_clear(d);
+    }
+    if (st == CN_OK)
+        st = cli_write_file(path, page.p, page.n, 0644, &err);
+    cn_buf_free(&page);
+    free(d);
+    return st == CN_OK ? EXIT_GOOD : cli_complain(EXIT_USE, &err);
+}
+
 /* ---- what else is asked for ---- */
 
 #define ANCHORS_MAX 16u
@@ -145,6 +165,7 @@ int cmd_verify(int argc, char **argv)
         {"--signatures", false, false, "receipts of this many validators must be there", NULL},
         {"--anchor", false, false, "HEIGHT:DIGEST[,...] of blocks that you know from elsewhere", NULL},
         {"--tsa-ca", false, false, "PEM file of the time authorities that you trust", NULL},
+        {"--report", false, false, "file for the readable report, made from what was verified", NULL},
         {"--documents", false, false, "folder for the documents in it, byte for byte", NULL},
         {"--json", true, false, "print JSON", NULL},
         {0}};
@@ -174,6 +195,8 @@ int cmd_verify(int argc, char **argv)
     status = st == CN_OK ? EXIT_GOOD : EXIT_NO;
     if (st == CN_OK && cli_value(&args, "--documents"))
         status = write_documents(&zip, cli_value(&args, "--documents"));
+    if (status == EXIT_GOOD && cli_value(&args, "--report"))
+        status = write_report(&zip, cli_value(&args, "--report"));
     cn_buf_free(&zip);
     cn_buf_free(&policy.tsa_ca);
     return status;

@@ -5,7 +5,7 @@
  *   pairings.c  ties of containers      governance.c  what members decided by ballot
  *   foreign.c   other networks, and proofs from them
  *   outside.c   receipts, notes, earlier checkpoints, anchors
- *   time.c      time tokens */
+ *   time.c      time tokens             report.c   the readable page */
 #ifndef CARNET_TOOLS_VERIFY_INTERNAL_H
 #define CARNET_TOOLS_VERIFY_INTERNAL_H
 
@@ -106,6 +106,7 @@ void verify_consistency(verifier *v);
 /* These tell whether there was something to check; if not they said why. */
 bool verify_receipts(verifier *v, const cn_verify_options *options);
 bool verify_time(verifier *v, const cn_verify_options *options); /* before the anchors */
+bool verify_report_page(verifier *v);
 bool verify_anchors(verifier *v, const cn_verify_options *options);
 /* Does the statement declare the subject by itself? (Registry statements: their keys and members.) */
 bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *tag);
