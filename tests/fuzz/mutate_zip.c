@@ -19,7 +19,7 @@ size_t LLVMFuzzerCustomMutator(uint8_t *p, size_t n, size_t max, unsigned random
 typedef struct member {
     char name[128];
     uint8_t *p;
-    size_t n;
+    size_t n, cap;
 } member;
 
 typedef struct archive {
@@ -64,7 +64,8 @@ static bool open_archive(const uint8_t *p, size_t n, size_t max, archive *a)
             member *m = &a->member[a->count++];
             snprintf(m->name, sizeof m->name, "%s", info.name);
             m->n = (size_t)info.size;
-            m->p = malloc(m->n + ROOM);
+            m->cap = m->n + ROOM;
+            m->p = malloc(m->cap);
             ok = m->p && zip_fread(f, m->p, m->n) == (zip_int64_t)m->n;
             zip_fclose(f);
         }
@@ -141,11 +142,12 @@ static void fit(archive *a)
     if (text) {
         free(m->p);
         m->n = strlen(text);
-        m->p = malloc(m->n + ROOM);
+        m->cap = m->n + ROOM;
+        m->p = malloc(m->cap);
         if (m->p)
             memcpy(m->p, text, m->n);
         else
-            m->n = 0;
+            m->n = m->cap = 0;
     }
     free(text);
     json_decref(root);
@@ -155,7 +157,8 @@ static void fit(archive *a)
 
 static void edit_bytes(member *m)
 {
-    m->n = LLVMFuzzerMutate(m->p, m->n, m->n + ROOM);
+    if (m->cap)
+        m->n = LLVMFuzzerMutate(m->p, m->n, m->cap);
 }
 
 static void drop(archive *a, size_t i)
@@ -170,8 +173,10 @@ static void swap_contents(member *a, member *b)
     member kept = *a;
     a->p = b->p;
     a->n = b->n;
+    a->cap = b->cap;
     b->p = kept.p;
     b->n = kept.n;
+    b->cap = kept.cap;
 }
 
 /* Another digit in the name: another log index, height, epoch or tag. */
