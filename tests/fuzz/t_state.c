@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { PARAMETERS, SET, MEMBER, KEY, SUBJECT, PAIRING, LEAF, FRONTIER, KINDS };
+enum { PARAMETERS, SET, MEMBER, KEY, SUBJECT, PAIRING, LEAF, FRONTIER, FOREIGN, RELIED, KINDS };
 
 static void seed_frontiers(void)
 {
@@ -47,6 +47,11 @@ void fuzz_seeds(void)
     pairing.row[0] = (cn_state_pairing_row){kit_fill(1), 10, 20};
     pairing.row[1] = (cn_state_pairing_row){kit_fill(1), 30, 0};
     fuzz_seed_kind("pairing", PAIRING, out, cn_state_pairing_encode(&pairing, out));
+    cn_state_foreign foreign = {
+        .status = CN_FOREIGN_ACTIVE, .epoch = 2, .set = kit_fill(7), .height = 9, .name = "bank-net"};
+    fuzz_seed_kind("foreign", FOREIGN, out, cn_state_foreign_encode(&foreign, out));
+    cn_state_relied relied = {kit_fill(8), 12};
+    fuzz_seed_kind("relied", RELIED, out, cn_state_relied_encode(&relied, out));
     cn_subject_leaf leaf = {kit_fill(6), 2, 3, 4};
     cn_subject_leaf_encode(&leaf, out);
     fuzz_seed_kind("leaf", LEAF, out, CN_SUBJECT_LEAF_LEN);
@@ -110,6 +115,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         TRY(cn_state_subject, cn_state_subject_decode, cn_state_subject_encode);
     else if (kind == PAIRING)
         TRY(cn_state_pairing, cn_state_pairing_decode, cn_state_pairing_encode);
+    else if (kind == FOREIGN)
+        TRY(cn_state_foreign, cn_state_foreign_decode, cn_state_foreign_encode);
+    else if (kind == RELIED)
+        TRY(cn_state_relied, cn_state_relied_decode, cn_state_relied_encode);
     else if (kind == LEAF)
         try_leaf(p, n);
     else

@@ -605,6 +605,101 @@ Test(rule, of_pairings_and_documents)
     expect_sign(&b, &s, CN_TOO_LARGE, "document_anchor.subjects");
 }
 
+Test(rule, of_foreign_networks)
+{
+    kit_bodies s;
+    cn_body b = kit_body(&s, KIT_FOREIGN_NETWORK);
+    expect_sign(&b, &s, CN_OK, "");
+    b.proposal.foreign.epoch = 0;
+    expect_sign(&b, &s, CN_INVALID, "proposal.foreign.epoch");
+    b.proposal.foreign.epoch = 1; /* the first begins with block 0 */
+    expect_sign(&b, &s, CN_INVALID, "proposal.foreign.epoch");
+    b.proposal.foreign.height = 0;
+    expect_sign(&b, &s, CN_OK, "");
+    b.proposal.foreign.epoch = 2;
+    expect_sign(&b, &s, CN_INVALID, "proposal.foreign.epoch");
+    b = kit_body(&s, KIT_FOREIGN_NETWORK);
+    b.proposal.foreign.log_size = 1;
+    expect_sign(&b, &s, CN_INVALID, "proposal.foreign.epoch");
+    b = kit_body(&s, KIT_FOREIGN_NETWORK);
+    memcpy(b.proposal.foreign.name, "Bank", 5);
+    expect_sign(&b, &s, CN_INVALID, "proposal.foreign.name");
+    b.proposal.foreign.name[0] = 0;
+    expect_sign(&b, &s, CN_INVALID, "proposal.foreign.name");
+    b.proposal.foreign.withdraw = true; /* the rest is not written then */
+    expect_sign(&b, &s, CN_OK, "");
+    b = kit_body(&s, KIT_FOREIGN_NETWORK);
+    b.proposal.roles = 1;
+    expect_sign(&b, &s, CN_INVALID, "proposal.roles");
+}
+
+/* Fields that the signer's own encoder never puts side by side. */
+static void expect_proposal(const cn_buf *fields, cn_status code, const char *field)
+{
+    cn_buf body = pb_new();
+    cn_err err = {0};
+    pb_head(&body);
+    pb_bytes(&body, 20, fields->p, fields->n);
+    cr_assert_eq(decode_body(&body, &err), code, "%s: %s", err.field, err.text);
+    cr_assert_str_eq(err.field, field, "%s", err.text);
+    cn_buf_free(&body);
+}
+
+Test(rule, a_network_belongs_to_its_action)
+{
+    cn_buf network = pb_new(), p = pb_new();
+    pb_number(&network, 6, 1);
+    pb_number(&p, 1, 2);
+    pb_fill(&p, 2, 0x44, 32);
+    pb_bytes(&p, 7, network.p, network.n);
+    expect_proposal(&p, CN_INVALID, "proposal.foreign"); /* leave */
+    cn_buf_clear(&p);
+    pb_number(&p, 1, 5);
+    pb_fill(&p, 2, 0x44, 32);
+    expect_proposal(&p, CN_INVALID, "proposal.foreign"); /* without it */
+    cn_buf_clear(&network);
+    pb_number(&network, 2, 3);
+    pb_number(&network, 6, 1);
+    pb_bytes(&p, 7, network.p, network.n);
+    expect_proposal(&p, CN_INVALID, "proposal.foreign.withdraw"); /* not alone */
+    cn_buf_free(&network);
+    cn_buf_free(&p);
+}
+
+Test(rule, of_foreign_proofs)
+{
+    kit_bodies s;
+    cn_digest many[CN_MAX_SUBJECTS + 1];
+    cn_body b = kit_body(&s, KIT_FOREIGN_PROOF);
+    expect_sign(&b, &s, CN_OK, "");
+    b.foreign.subject_count = 0;
+    expect_sign(&b, &s, CN_INVALID, "foreign_proof.subjects");
+    b = kit_body(&s, KIT_FOREIGN_PROOF);
+    s.list[1] = s.list[0];
+    expect_sign(&b, &s, CN_NOT_CANONICAL, "foreign_proof.subjects");
+    for (size_t i = 0; i <= CN_MAX_SUBJECTS; i++)
+        many[i] = kit_fill((uint8_t)i);
+    b.foreign.subject = many;
+    b.foreign.subject_count = CN_MAX_SUBJECTS;
+    expect_sign(&b, &s, CN_OK, "");
+    b.foreign.subject_count++;
+    expect_sign(&b, &s, CN_TOO_LARGE, "foreign_proof.subjects");
+    b = kit_body(&s, KIT_FOREIGN_PROOF);
+    b.foreign.proof.n--;
+    expect_sign(&b, &s, CN_INVALID, "foreign_proof");
+    b.foreign.proof.n = 0;
+    expect_sign(&b, &s, CN_INVALID, "foreign_proof");
+    static uint8_t large[CN_MAX_FOREIGN_BYTES + 1];
+    b.foreign.proof = CN_SPAN(large, sizeof large);
+    expect_sign(&b, &s, CN_TOO_LARGE, "foreign_proof");
+    b = kit_body(&s, KIT_FOREIGN_PROOF);
+    s.proof[0] = 2;
+    expect_sign(&b, &s, CN_INVALID, "foreign_proof"); /* another version */
+    s.proof[0] = 1;
+    s.proof[1] = 3;
+    expect_sign(&b, &s, CN_INVALID, "foreign_proof"); /* another kind */
+}
+
 /* 256 KiB of the smallest pieces, each of which protobuf-c turns into a structure of its own. */
 static void dense(unsigned payload_field, const uint8_t *piece, size_t piece_len, unsigned registry_field,
                   const char *field)

@@ -286,6 +286,63 @@ Test(pairing, the_most)
     cr_assert(!decode_pairing(value, n + 48), "one more");
 }
 
+static cn_state_foreign foreign;
+static bool decode_foreign(const void *p, size_t n)
+{
+    return cn_state_foreign_decode(p, n, &foreign);
+}
+
+Test(foreign, both_ways)
+{
+    cn_state_foreign v = {.status = CN_FOREIGN_WITHDRAWN,
+                          .epoch = 3,
+                          .set = kit_fill(1),
+                          .height = 900,
+                          .log_size = 1200,
+                          .log_index = 77,
+                          .network = kit_fill(2),
+                          .name = "bank-net"};
+    size_t n = cn_state_foreign_encode(&v, value);
+    cr_assert_eq(n, CN_STATE_FOREIGN_LEN);
+    cr_assert_leq(n, CN_SET_ROW_LEN, "it goes into the row of a proposal");
+    CHECK_LENGTHS(n, decode_foreign);
+    CHECK_VERSION(n, decode_foreign);
+    cr_assert_eq(foreign.status, CN_FOREIGN_WITHDRAWN);
+    cr_assert_eq(foreign.epoch, 3);
+    cr_assert_arr_eq(&foreign.set, &v.set, 32);
+    cr_assert_eq(foreign.height, 900);
+    cr_assert_eq(foreign.log_size, 1200);
+    cr_assert_eq(foreign.log_index, 77);
+    cr_assert_arr_eq(&foreign.network, &v.network, 32);
+    cr_assert_str_eq(foreign.name, "bank-net");
+    cn_state_foreign bad = v;
+    bad.status = 3;
+    cr_assert(!decode_foreign(value, cn_state_foreign_encode(&bad, value)), "no such status");
+    bad = v;
+    bad.epoch = 0;
+    cr_assert(!decode_foreign(value, cn_state_foreign_encode(&bad, value)), "epochs begin at 1");
+    cn_state_foreign_encode(&v, value);
+    value[n - 1] = 'x';
+    cr_assert(!decode_foreign(value, n), "behind the name are zeros");
+}
+
+static cn_state_relied relied;
+static bool decode_relied(const void *p, size_t n)
+{
+    return cn_state_relied_decode(p, n, &relied);
+}
+
+Test(relied, both_ways)
+{
+    cn_state_relied v = {kit_fill(4), 78};
+    size_t n = cn_state_relied_encode(&v, value);
+    cr_assert_eq(n, 41);
+    CHECK_LENGTHS(n, decode_relied);
+    CHECK_VERSION(n, decode_relied);
+    cr_assert_arr_eq(&relied.statement, &v.statement, 32);
+    cr_assert_eq(relied.log_index, 78);
+}
+
 /* Random bytes of the right length: a decoder accepts only what encodes to the same bytes. */
 Test(value, what_is_accepted_is_canonical)
 {
