@@ -4,6 +4,7 @@
 #include "node/formats/report_facts.h"
 #include "node/formats/subject.h"
 #include "node/formats/time.h"
+#include "proto/foreign.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -388,9 +389,45 @@ static void put_registry(const cn_registry_change *c, cn_buf *out)
     }
 }
 
-static void put_statement(const cn_statement *s, cn_buf *out)
+static void put_proposal(const cn_proposal_payload *p, cn_buf *out)
 {
     static const char *const changes[] = {"", "join", "leave", "rotate its keys", "change roles"};
+    if (p->action == CN_CHANGE_FOREIGN) {
+        html(out, p->foreign.withdraw ? "proposes to admit nothing more of network "
+                                      : "proposes to admit statements of network ");
+        short_digest(out, &p->member);
+        return;
+    }
+    html(out, "proposes that member ");
+    short_digest(out, &p->member);
+    html(out, " should %s", changes[p->action <= 4 ? p->action : 0]);
+}
+
+static void put_foreign(const cn_foreign_payload *f, cn_buf *out)
+{
+    cn_foreign_proof *p = calloc(1, sizeof *p);
+    cn_digest id;
+    CN_ASSERT(p);
+    if (cn_foreign_read(f->proof.p, f->proof.n, p, NULL) != CN_OK) {
+        html(out, "a foreign proof");
+    } else if (p->kind == CN_FOREIGN_ADVANCE) {
+        html(out, "shows %zu change%s of the validators of network ", p->step_count, p->step_count == 1 ? "" : "s");
+        short_digest(out, &p->network);
+    } else if (cn_foreign_statement(p, &id, NULL) == CN_OK) {
+        html(out, "relies on statement ");
+        short_digest(out, &id);
+        html(out, " of network ");
+        short_digest(out, &p->network);
+        html(out, ", final there by ");
+        html_time(out, (int64_t)p->header[0].time_ms);
+    } else {
+        html(out, "relies on a statement that does not decode");
+    }
+    free(p);
+}
+
+static void put_statement(const cn_statement *s, cn_buf *out)
+{
     switch (s->body.kind) {
     case CN_PAYLOAD_PAIRING:
         put_pairing(&s->body.pairing, out);
@@ -402,9 +439,10 @@ static void put_statement(const cn_statement *s, cn_buf *out)
         put_registry(&s->body.registry, out);
         break;
     case CN_PAYLOAD_PROPOSAL:
-        html(out, "proposes that member ");
-        short_digest(out, &s->body.proposal.member);
-        html(out, " should %s", changes[s->body.proposal.action <= 4 ? s->body.proposal.action : 0]);
+        put_proposal(&s->body.proposal, out);
+        break;
+    case CN_PAYLOAD_FOREIGN:
+        put_foreign(&s->body.foreign, out);
         break;
     case CN_PAYLOAD_BALLOT:
         html(out, s->body.ballot.approve ? "approves proposal " : "refuses proposal ");

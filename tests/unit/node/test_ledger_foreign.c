@@ -136,6 +136,22 @@ static void network_uri(char uri[128])
     snprintf(uri, 128, "urn:carnet:network:%s", cn_digest_hex(&bank.genesis.network).s);
 }
 
+/* The readable page of the audit says so in words. */
+static void page_says(const char *uri, const char *words)
+{
+    cn_buf zip;
+    cn_dossier d;
+    bool said = false;
+    fx_audit(&here, uri, &zip);
+    cr_assert_eq(cn_dossier_read(zip.p, zip.n, &d, NULL), CN_OK);
+    for (size_t i = 0; i < d.part_count; i++)
+        said = said || (d.part[i].kind == CN_PART_REPORT &&
+                        memmem(d.part[i].bytes.p, d.part[i].bytes.n, words, strlen(words)) != NULL);
+    cr_expect(said, "the page does not say \"%s\"", words);
+    cn_dossier_clear(&d);
+    cn_buf_free(&zip);
+}
+
 /* ---- the way it goes ---- */
 
 Test(foreign, a_statement_is_relied_on_and_both_audits_hold)
@@ -154,6 +170,8 @@ Test(foreign, a_statement_is_relied_on_and_both_audits_hold)
     network_uri(uri);
     audited(uri, 4); /* the proposal and three ballots; a proof is in the trees of its own subjects */
     audited("urn:carnet:governance", 4);
+    page_says(CARGO, "relies on statement ");
+    page_says(uri, "proposes to admit statements of network ");
     fx_reopen(&here);
     audited(CARGO, 1);
     refused(&here.member[1], relying(&proof, BOX), CN_CONFLICT, "foreign_proof.statement", "replay");
@@ -200,6 +218,7 @@ Test(foreign, other_validators_decide_there)
     audited(CARGO, 1);
     network_uri(uri);
     audited(uri, 5);
+    page_says(uri, "shows 2 changes of the validators of network ");
     cn_buf_free(&old);
     cn_buf_free(&steps);
     cn_buf_free(&fresh);
