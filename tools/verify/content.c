@@ -7,11 +7,11 @@
 
 static bool covered(const cn_event_batch *batch, size_t item, const cn_digest *tag)
 {
-    for (size_t i = 0; i < batch->entry_count; i++) {
-        const cn_batch_entry *e = &batch->entry[i];
-        if (item >= e->start && item - e->start < e->count && cn_digest_eq(&e->subject, tag))
+    size_t n;
+    const cn_batch_entry *e = verify_entries_of(batch, tag, &n);
+    for (size_t i = 0; i < n && e[i].start <= item; i++)
+        if (item - e[i].start < e[i].count)
             return true;
-    }
     return false;
 }
 

@@ -24,8 +24,10 @@ void verify_foreign_decided(verifier *v, const cn_proposal_payload *p, uint64_t 
     }
     becomes.log_index = index;
     if (!was) {
-        v->network = realloc(v->network, (v->network_count + 1) * sizeof *v->network);
-        CN_ASSERT(v->network);
+        cn_state_foreign *grown = verify_grow(v, v->network, v->network_count + 1, sizeof *grown);
+        if (!grown)
+            return;
+        v->network = grown;
         was = &v->network[v->network_count++];
     }
     *was = becomes;
@@ -40,8 +42,10 @@ static void note_reliance(verifier *v, const cn_digest *network, const cn_digest
             verify_fault(v, CN_STEP_AUTHORITY, CN_CONFLICT, where,
                          "foreign_proof.statement: is a replay of the one at log index %llu",
                          (unsigned long long)v->reliance[i].log_index);
-    v->reliance = realloc(v->reliance, (v->reliance_count + 1) * sizeof *v->reliance);
-    CN_ASSERT(v->reliance);
+    reliance *grown = verify_grow(v, v->reliance, v->reliance_count + 1, sizeof *grown);
+    if (!grown)
+        return;
+    v->reliance = grown;
     v->reliance[v->reliance_count++] = (reliance){*network, *statement, index};
 }
 
@@ -73,7 +77,10 @@ void verify_foreign(verifier *v, const cn_statement *s, const known_key *signer,
     if (signer->purpose != CN_PURPOSE_CAPTURE)
         verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "only a member's capture key relies on foreign proofs");
     cn_foreign_proof *p = calloc(1, sizeof *p);
-    CN_ASSERT(p);
+    if (!p) {
+        v->exhausted = true;
+        return;
+    }
     cn_status st = cn_foreign_read(f->proof.p, f->proof.n, p, &err);
     if (st == CN_OK)
         st = check_proof(v, p, index, where, &err);

@@ -51,8 +51,10 @@ bool verify_is_registrar(const verifier *v, const cn_digest *member)
 
 static void appoint(verifier *v, const cn_digest *member, bool registrar)
 {
-    v->appointment = realloc(v->appointment, (v->appointment_count + 1) * sizeof *v->appointment);
-    CN_ASSERT(v->appointment);
+    appointment *grown = verify_grow(v, v->appointment, v->appointment_count + 1, sizeof *grown);
+    if (!grown)
+        return;
+    v->appointment = grown;
     v->appointment[v->appointment_count++] = (appointment){*member, registrar};
 }
 
@@ -103,8 +105,10 @@ static void propose(verifier *v, const cn_statement *s, const cn_digest *signer,
                      (unsigned long long)d.epoch);
     if (p->action == CN_CHANGE_JOIN || p->action == CN_CHANGE_ROTATE)
         check_possession(v, p, where);
-    v->decision = realloc(v->decision, (v->decision_count + 1) * sizeof *v->decision);
-    CN_ASSERT(v->decision);
+    decision *grown = verify_grow(v, v->decision, v->decision_count + 1, sizeof *grown);
+    if (!grown)
+        return;
+    v->decision = grown;
     v->decision[v->decision_count++] = d;
 }
 

@@ -48,6 +48,15 @@ typedef struct reliance { /* a foreign statement that a statement here relies on
     uint64_t log_index;
 } reliance;
 
+typedef struct declared { /* subjects that a statement declares, ascending, each once */
+    cn_digest *tag;
+    size_t count;
+} declared;
+
+typedef struct link { /* an event of the statement falls into a tie with the subject; both by place in the dossier */
+    uint32_t place, subject;
+} link;
+
 typedef struct verifier {
     cn_verify_report *report;
     cn_dossier dossier;
@@ -55,7 +64,9 @@ typedef struct verifier {
     bool has_genesis;
     cn_epoch epoch;           /* of the checkpoint, once the chain was followed */
     cn_statement **statement; /* by place in the dossier; NULL: does not decode */
+    bool exhausted;           /* memory was: nothing is accepted */
     known_key *key;
+    uint32_t *key_by_id; /* places in key[], ascending by id */
     size_t key_count, key_cap;
     decision *decision; /* proposals seen so far */
     size_t decision_count;
@@ -67,6 +78,9 @@ typedef struct verifier {
     size_t reliance_count;
     size_t *pairing; /* places of pairing statements, ascending */
     size_t pairing_count;
+    declared *declared; /* by place, of statements that are no event batches */
+    link *link;         /* ascending */
+    size_t link_count, link_cap;
     bool ends_witnessed; /* trusted time tokens say that each closing block was there soon after its time */
 } verifier;
 
@@ -75,6 +89,8 @@ void verify_fault(verifier *v, cn_verify_step step, cn_status code, const char *
 void verify_where(const verifier *v, size_t place, char out[96]); /* "statements/…42.bin" */
 
 void verify_not_checked(verifier *v, cn_verify_step step, const char *why);
+/* realloc for count members; NULL: the old ones stay, and v->exhausted is set. */
+void *verify_grow(verifier *v, void *p, size_t count, size_t size);
 
 known_key *verify_find_key(const verifier *v, const cn_digest *id);
 /* Signatures, authority and chains, in ascending log order. */
@@ -98,8 +114,9 @@ const cn_dossier_subject *verify_find_subject(const verifier *v, const cn_digest
 bool verify_is_leaf(const cn_dossier_subject *s, uint64_t log_index);
 void verify_collect_pairings(verifier *v);
 void verify_pairings(verifier *v);
-/* An event of the statement falls into a tie of its container with the consignment. */
-bool verify_is_tied(const verifier *v, const cn_statement *s, uint64_t log_index, const cn_digest *consignment);
+void verify_pairings_free(verifier *v);
+/* An event of the statement falls into a tie of its container with the consignment, as the ties stood there. */
+bool verify_is_tied(const verifier *v, size_t place, const cn_dossier_subject *consignment);
 bool verify_in_scope(const verifier *v, size_t place); /* the statement is one that the dossier is about */
 void verify_content(verifier *v);
 void verify_consistency(verifier *v);
@@ -109,6 +126,9 @@ bool verify_time(verifier *v, const cn_verify_options *options); /* before the a
 bool verify_report_page(verifier *v);
 bool verify_anchors(verifier *v, const cn_verify_options *options);
 /* Does the statement declare the subject by itself? (Registry statements: their keys and members.) */
-bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *tag);
+bool verify_declares(const verifier *v, size_t place, const cn_digest *tag);
+void verify_trees_free(verifier *v);
+/* The entries about this subject, which lie together; NULL: none. */
+const cn_batch_entry *verify_entries_of(const cn_event_batch *batch, const cn_digest *tag, size_t *ret_count);
 
 #endif

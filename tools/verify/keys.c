@@ -6,22 +6,52 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Where the id is in key_by_id, or would be. */
+static size_t rank_of(const verifier *v, const cn_digest *id)
+{
+    size_t low = 0, high = v->key_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (cn_digest_cmp(&v->key[v->key_by_id[middle]].id, id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 known_key *verify_find_key(const verifier *v, const cn_digest *id)
 {
-    for (size_t i = 0; i < v->key_count; i++)
-        if (cn_digest_eq(&v->key[i].id, id))
-            return &v->key[i];
-    return NULL;
+    size_t rank = rank_of(v, id);
+    known_key *k = rank < v->key_count ? &v->key[v->key_by_id[rank]] : NULL;
+    return k && cn_digest_eq(&k->id, id) ? k : NULL;
+}
+
+static bool make_room(verifier *v)
+{
+    size_t cap = v->key_cap ? 2 * v->key_cap : 32;
+    if (v->key_count < v->key_cap)
+        return true;
+    known_key *key = verify_grow(v, v->key, cap, sizeof *key);
+    if (key)
+        v->key = key;
+    uint32_t *by_id = key ? verify_grow(v, v->key_by_id, cap, sizeof *by_id) : NULL;
+    if (!by_id)
+        return false;
+    v->key_by_id = by_id;
+    v->key_cap = cap;
+    return true;
 }
 
 static void add_key(verifier *v, const cn_public_key *key, uint32_t purpose, const cn_digest *owner)
 {
-    if (v->key_count == v->key_cap) {
-        v->key_cap = v->key_cap ? 2 * v->key_cap : 32;
-        v->key = realloc(v->key, v->key_cap * sizeof *v->key);
-        CN_ASSERT(v->key);
-    }
-    v->key[v->key_count++] = (known_key){.id = cn_key_id(key), .owner = *owner, .key = *key, .purpose = purpose};
+    cn_digest id = cn_key_id(key);
+    size_t rank = rank_of(v, &id);
+    if (!make_room(v))
+        return;
+    memmove(&v->key_by_id[rank + 1], &v->key_by_id[rank], (v->key_count - rank) * sizeof *v->key_by_id);
+    v->key_by_id[rank] = (uint32_t)v->key_count;
+    v->key[v->key_count++] = (known_key){.id = id, .owner = *owner, .key = *key, .purpose = purpose};
 }
 
 void verify_keys_free(verifier *v)
@@ -29,6 +59,7 @@ void verify_keys_free(verifier *v)
     for (size_t i = 0; i < v->key_count; i++)
         free(v->key[i].salvaged);
     free(v->key);
+    free(v->key_by_id);
 }
 
 static bool is_salvaged(const known_key *k, const cn_digest *id)
@@ -52,12 +83,14 @@ static void register_key(verifier *v, const cn_registry_change *c, const cn_dige
         add_key(v, &c->new_key.key, c->new_key.purpose, owner);
 }
 
-static void salvage(known_key *target, const cn_registry_change *c)
+static void salvage(verifier *v, known_key *target, const cn_registry_change *c)
 {
-    target->salvaged =
-        realloc(target->salvaged, (target->salvaged_count + c->salvaged_count) * sizeof *target->salvaged);
-    CN_ASSERT(target->salvaged);
-    memcpy(target->salvaged + target->salvaged_count, c->salvaged, c->salvaged_count * sizeof *c->salvaged);
+    cn_digest *grown =
+        verify_grow(v, target->salvaged, target->salvaged_count + c->salvaged_count, sizeof *target->salvaged);
+    if (!grown)
+        return;
+    target->salvaged = grown;
+    memcpy(grown + target->salvaged_count, c->salvaged, c->salvaged_count * sizeof *c->salvaged);
     target->salvaged_count += c->salvaged_count;
 }
 
@@ -91,7 +124,7 @@ static void change_key(verifier *v, known_key *target, const cn_registry_change 
     case CN_REG_KEY_SALVAGE:
         if (!target->revoked)
             verify_fault(v, CN_STEP_AUTHORITY, CN_CONFLICT, where, "it salvages statements of a key not revoked");
-        salvage(target, c);
+        salvage(v, target, c);
         break;
     default:
         break;

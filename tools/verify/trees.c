@@ -1,6 +1,7 @@
 /* Completeness: each subject's record is in the state of the checkpoint, its leaves are all of it, and each leaf's
  * statement is here; and the trees that must be here are. */
 #include "node/formats/subject.h"
+#include "proto/limits.h"
 #include "tools/verify/internal.h"
 
 #include <stdio.h>
@@ -41,78 +42,146 @@ static int find_statement(const verifier *v, uint64_t index)
 
 /* ---- what a statement declares ---- */
 
-static bool registry_declares(const verifier *v, const cn_statement *s, const cn_digest *tag)
+/* One statement's worth: document and foreign proof declare CN_MAX_SUBJECTS and one more, registry changes fewer. */
+typedef struct tag_list {
+    cn_digest tag[CN_MAX_SUBJECTS + 1];
+    size_t count;
+} tag_list;
+
+static void add_tag(tag_list *list, cn_digest tag)
+{
+    CN_ASSERT(list->count < sizeof list->tag / sizeof list->tag[0]);
+    list->tag[list->count++] = tag;
+}
+
+static void add_owner(tag_list *list, const verifier *v, const cn_digest *key_id)
+{
+    const known_key *k = verify_find_key(v, key_id);
+    if (k)
+        add_tag(list, cn_member_subject(v->genesis.subject_salt, &k->owner));
+}
+
+static void add_registry(tag_list *list, const verifier *v, const cn_statement *s)
 {
     const cn_registry_change *c = &s->body.registry;
     const uint8_t *salt = v->genesis.subject_salt;
-    const known_key *signer = verify_find_key(v, &s->body.key_id), *target = verify_find_key(v, &c->key_id);
-    cn_digest named = cn_key_subject(salt, &c->key_id), fresh_id = cn_key_id(&c->new_key.key);
-    cn_digest fresh = cn_key_subject(salt, &fresh_id);
-    if (c->op >= CN_REG_KEY_ROTATE && c->op <= CN_REG_KEY_SALVAGE && cn_digest_eq(&named, tag))
-        return true;
-    if (c->new_key.key.type && cn_digest_eq(&fresh, tag))
-        return true;
-    cn_digest member = signer ? cn_member_subject(salt, &signer->owner) : cn_digest_zero;
-    if (cn_digest_eq(&member, tag))
-        return true;
-    member = target ? cn_member_subject(salt, &target->owner) : cn_digest_zero;
-    if (cn_digest_eq(&member, tag))
-        return true;
-    if (c->op != CN_REG_MEMBER_REGISTER)
-        return false;
-    cn_digest id = cn_member_id(c->name);
-    member = cn_member_subject(salt, &id);
-    return cn_digest_eq(&member, tag);
+    if (c->op >= CN_REG_KEY_ROTATE && c->op <= CN_REG_KEY_SALVAGE)
+        add_tag(list, cn_key_subject(salt, &c->key_id));
+    if (c->new_key.key.type) {
+        cn_digest fresh = cn_key_id(&c->new_key.key);
+        add_tag(list, cn_key_subject(salt, &fresh));
+    }
+    add_owner(list, v, &s->body.key_id);
+    add_owner(list, v, &c->key_id);
+    if (c->op == CN_REG_MEMBER_REGISTER) {
+        cn_digest id = cn_member_id(c->name);
+        add_tag(list, cn_member_subject(salt, &id));
+    }
 }
 
 /* R11: the member or the network that the change is about, the signer's own, and what is decided at all. */
-static bool governance_declares(const verifier *v, const cn_statement *s, const cn_digest *about, bool network,
-                                const cn_digest *tag)
+static void add_governance(tag_list *list, const verifier *v, const cn_statement *s, const cn_digest *about,
+                           bool network)
 {
     const uint8_t *salt = v->genesis.subject_salt;
-    const known_key *signer = verify_find_key(v, &s->body.key_id);
-    cn_digest member = network ? cn_network_subject(salt, about) : cn_member_subject(salt, about),
-              all = cn_governance_subject(salt);
-    if (cn_digest_eq(&member, tag) || cn_digest_eq(&all, tag))
-        return true;
-    member = signer ? cn_member_subject(salt, &signer->owner) : cn_digest_zero;
-    return cn_digest_eq(&member, tag);
+    add_tag(list, network ? cn_network_subject(salt, about) : cn_member_subject(salt, about));
+    add_tag(list, cn_governance_subject(salt));
+    add_owner(list, v, &s->body.key_id);
 }
 
-bool verify_declares(const verifier *v, const cn_statement *s, const cn_digest *tag)
+static void list_tags(tag_list *list, const verifier *v, const cn_statement *s)
 {
     const cn_body *b = &s->body;
     switch (b->kind) {
-    case CN_PAYLOAD_EVENT_BATCH:
-        for (size_t i = 0; i < b->batch.entry_count; i++)
-            if (cn_digest_eq(&b->batch.entry[i].subject, tag))
-                return true;
-        return false;
+    case CN_PAYLOAD_EVENT_BATCH: /* its entries are in order by themselves */
+        break;
     case CN_PAYLOAD_REGISTRY:
-        return registry_declares(v, s, tag);
+        add_registry(list, v, s);
+        break;
     case CN_PAYLOAD_PAIRING:
-        return cn_digest_eq(&b->pairing.container, tag) || cn_digest_eq(&b->pairing.consignment, tag);
-    case CN_PAYLOAD_DOCUMENT: {
-        cn_digest own = cn_document_subject(v->genesis.subject_salt, &b->document.digest);
+        add_tag(list, b->pairing.container);
+        add_tag(list, b->pairing.consignment);
+        break;
+    case CN_PAYLOAD_DOCUMENT:
         for (size_t i = 0; i < b->document.subject_count; i++)
-            if (cn_digest_eq(&b->document.subject[i], tag))
-                return true;
-        return cn_digest_eq(&own, tag);
-    }
+            add_tag(list, b->document.subject[i]);
+        add_tag(list, cn_document_subject(v->genesis.subject_salt, &b->document.digest));
+        break;
     case CN_PAYLOAD_PROPOSAL:
-        return governance_declares(v, s, &b->proposal.member, b->proposal.action == CN_CHANGE_FOREIGN, tag);
+        add_governance(list, v, s, &b->proposal.member, b->proposal.action == CN_CHANGE_FOREIGN);
+        break;
     case CN_PAYLOAD_BALLOT:
-        return governance_declares(v, s, &b->ballot.member, verify_is_about_network(v, &b->ballot.proposal), tag);
+        add_governance(list, v, s, &b->ballot.member, verify_is_about_network(v, &b->ballot.proposal));
+        break;
     case CN_PAYLOAD_READINESS:
-        return governance_declares(v, s, &b->readiness.member, false, tag);
-    case CN_PAYLOAD_FOREIGN: {
-        cn_digest network = cn_network_subject(v->genesis.subject_salt, &b->foreign.network);
+        add_governance(list, v, s, &b->readiness.member, false);
+        break;
+    case CN_PAYLOAD_FOREIGN:
         for (size_t i = 0; i < b->foreign.subject_count; i++)
-            if (cn_digest_eq(&b->foreign.subject[i], tag))
-                return true;
-        return b->foreign.kind == CN_FOREIGN_ADVANCE && cn_digest_eq(&network, tag);
+            add_tag(list, b->foreign.subject[i]);
+        if (b->foreign.kind == CN_FOREIGN_ADVANCE)
+            add_tag(list, cn_network_subject(v->genesis.subject_salt, &b->foreign.network));
+        break;
     }
+}
+
+static int by_tag(const void *a, const void *b)
+{
+    return cn_digest_cmp(a, b);
+}
+
+/* Once for each statement: leaves and trees are held against it many times. */
+static void collect_declared(verifier *v)
+{
+    v->declared = verify_grow(v, NULL, v->dossier.statement_count, sizeof *v->declared);
+    for (size_t i = 0; v->declared && i < v->dossier.statement_count; i++) {
+        declared *d = &v->declared[i];
+        tag_list list = {.count = 0};
+        *d = (declared){0};
+        if (v->statement[i])
+            list_tags(&list, v, v->statement[i]);
+        if (list.count == 0 || !(d->tag = verify_grow(v, NULL, list.count, sizeof *d->tag)))
+            continue;
+        qsort(list.tag, list.count, sizeof list.tag[0], by_tag);
+        for (size_t k = 0; k < list.count; k++)
+            if (k == 0 || !cn_digest_eq(&list.tag[k], &list.tag[k - 1]))
+                d->tag[d->count++] = list.tag[k];
     }
+}
+
+void verify_trees_free(verifier *v)
+{
+    for (size_t i = 0; v->declared && i < v->dossier.statement_count; i++)
+        free(v->declared[i].tag);
+    free(v->declared);
+}
+
+const cn_batch_entry *verify_entries_of(const cn_event_batch *batch, const cn_digest *tag, size_t *ret_count)
+{
+    size_t low = 0, high = batch->entry_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (cn_digest_cmp(&batch->entry[middle].subject, tag) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    size_t end = low;
+    while (end < batch->entry_count && cn_digest_eq(&batch->entry[end].subject, tag))
+        end++;
+    *ret_count = end - low;
+    return end > low ? &batch->entry[low] : NULL;
+}
+
+bool verify_declares(const verifier *v, size_t place, const cn_digest *tag)
+{
+    const cn_statement *s = v->statement[place];
+    size_t n;
+    if (s->body.kind == CN_PAYLOAD_EVENT_BATCH)
+        return verify_entries_of(&s->body.batch, tag, &n) != NULL;
+    for (size_t i = 0; v->declared && i < v->declared[place].count; i++)
+        if (cn_digest_eq(&v->declared[place].tag[i], tag))
+            return true;
     return false;
 }
 
@@ -133,7 +202,7 @@ static void check_leaf(verifier *v, const cn_dossier_subject *s, const cn_subjec
     if (!cn_digest_eq(&st->record_digest, &leaf->record))
         verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
                      "the statement at log index %llu is not the one recorded", (unsigned long long)leaf->log_index);
-    if (!verify_declares(v, st, &s->tag) && !verify_is_tied(v, st, leaf->log_index, &s->tag))
+    if (!verify_declares(v, (size_t)place, &s->tag) && !verify_is_tied(v, (size_t)place, s))
         verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
                      "the statement at log index %llu does not declare this subject",
                      (unsigned long long)leaf->log_index);
@@ -227,6 +296,14 @@ bool verify_is_leaf(const cn_dossier_subject *s, uint64_t index)
     return false;
 }
 
+static void check_entered(verifier *v, const cn_digest *tag, uint64_t index, const char *where)
+{
+    const cn_dossier_subject *s = verify_find_subject(v, tag);
+    if (s && !(s->present && verify_is_leaf(s, index)))
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where, "it declares subject %s, whose tree does not hold it",
+                     cn_digest_hex(&s->tag).s);
+}
+
 static void check_closure(verifier *v, size_t i)
 {
     const cn_statement *s = v->statement[i];
@@ -245,12 +322,14 @@ static void check_closure(verifier *v, size_t i)
     if (s->body.kind == CN_PAYLOAD_FOREIGN && !verify_find_subject(v, &network))
         verify_fault(v, CN_STEP_REGISTRY_CLOSURE, CN_NOT_FOUND, where,
                      "the tree about the foreign network %s is missing", cn_digest_hex(&s->body.foreign.network).s);
-    for (size_t k = 0; k < v->dossier.subject_count; k++) {
-        const cn_dossier_subject *subject = &v->dossier.subjects[k];
-        if (verify_declares(v, s, &subject->tag) && !(subject->present && verify_is_leaf(subject, index)))
-            verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, where,
-                         "it declares subject %s, whose tree does not hold it", cn_digest_hex(&subject->tag).s);
-    }
+    if (s->body.kind == CN_PAYLOAD_EVENT_BATCH)
+        for (size_t k = 0; k < s->body.batch.entry_count; k++) {
+            const cn_batch_entry *e = &s->body.batch.entry[k];
+            if (k == 0 || !cn_digest_eq(&e->subject, &e[-1].subject))
+                check_entered(v, &e->subject, index, where);
+        }
+    for (size_t k = 0; v->declared && k < v->declared[i].count; k++)
+        check_entered(v, &v->declared[i].tag[k], index, where);
 }
 
 static void check_statement_scope(verifier *v)
@@ -289,6 +368,7 @@ static void check_subject_scope(verifier *v)
 void verify_trees(verifier *v)
 {
     const cn_dossier *d = &v->dossier;
+    collect_declared(v);
     for (size_t i = 0; i < d->subject_count; i++)
         check_subject(v, &d->subjects[i]);
     for (size_t i = 0; i < d->statement_count; i++)

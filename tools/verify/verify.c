@@ -52,6 +52,13 @@ void verify_not_checked(verifier *v, cn_verify_step step, const char *why)
         cn_fail(&r->err, CN_NOT_FOUND, "", "%s", why);
 }
 
+void *verify_grow(verifier *v, void *p, size_t count, size_t size)
+{
+    void *grown = reallocarray(p, count ? count : 1, size);
+    v->exhausted = v->exhausted || !grown;
+    return grown;
+}
+
 static void holds(verifier *v, cn_verify_step step)
 {
     if (v->report->step[step].verdict == CN_VERDICT_NOT_CHECKED)
@@ -293,11 +300,14 @@ cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,
         check_quorum(v);
         check_statements(v);
         check_outside(v, options);
+        if (v->exhausted)
+            verify_fault(v, CN_STEP_INCLUSION, CN_NO_MEMORY, "statements", "out of memory");
     }
     for (size_t i = 0; v->statement && i < v->dossier.statement_count; i++)
         cn_statement_free(v->statement[i]);
     free(v->statement);
-    free(v->pairing);
+    verify_pairings_free(v);
+    verify_trees_free(v);
     verify_keys_free(v);
     verify_governance_free(v);
     verify_foreign_free(v);
