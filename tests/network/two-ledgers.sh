@@ -28,16 +28,32 @@ of() { # of SIDE COMMAND...: in that network
 }
 digest_of() { cat "$work/$1/genesis.digest"; }
 
-# let_in SIDE OTHER: by ballot of three members
+# let_in SIDE OTHER: by ballot
 let_in() {
-    local id member there
+    local id member there voter voters=()
     there=$(of "$2" api exporter)
     side "$1"
     id=$("$carnet" propose foreign --api "$(api exporter)" --key "$net/exporter/keys/capture.key" \
         --network "$(digest_of "$2")" --from "$there" --name "$2") || fail "propose foreign in $1"
-    for member in exporter bank carrier; do
-        "$carnet" ballot --api "$(api "$member")" --key "$net/$member/keys/capture.key" --proposal "$id" --approve \
-            >/dev/null || fail "the ballot of $member in $1"
+    shows() { "$carnet" propose show "$id" --api "$(api exporter)" 2>/dev/null | grep -qF -- "$1"; }
+    wait_for 10 shows "network   $2 ($(digest_of "$2"))" || fail "propose show does not name the network $2"
+    shows "becomes   known up to epoch 1, set " || fail "propose show does not name the epoch and the set"
+    # All four at once, each at its own node: the third decides, and the fourth may come too late. Its member's key must
+    # not be held by it.
+    for member in "${nodes[@]}"; do
+        (
+            trap - EXIT
+            "$carnet" ballot --api "$(api "$member")" --key "$net/$member/keys/capture.key" --proposal "$id" --approve \
+                >"$work/ballot.$member" 2>&1 && echo "$member" >>"$work/voted.$1"
+        ) &
+        voters+=($!)
+    done
+    for voter in "${voters[@]}"; do wait "$voter" || true; done
+    [ "$(wc -l <"$work/voted.$1")" -ge 3 ] || fail "fewer than three ballots in $1: $(cat "$work"/ballot.*)"
+    for member in "${nodes[@]}"; do
+        grep -qx "$member" "$work/voted.$1" || grep -qF "decided already" "$work/ballot.$member" ||
+            fail "the ballot of $member in $1: $(cat "$work/ballot.$member")"
+        commit "$member" "$member" "$1-after-$member" >/dev/null || fail "the key of $member in $1 is stuck after the ballots"
     done
 }
 

@@ -95,15 +95,14 @@ void cli_print_voters(const json_t *proposal, const char *field)
 static void print(const about *a, const char *member)
 {
     static const char *const keys[] = {"vote", "receipt", "cosignature", "log", "evm_address"};
-    const json_t *p = a->proposal, *row = json_object_get(p, "keys");
+    const json_t *p = a->proposal, *row = json_object_get(p, "keys"), *network = json_object_get(p, "network");
     size_t i;
     json_t *line;
-    printf(
-        "proposal  %s\naction    %s\nmember    %s (%s)\nproposed  by %s, epoch %lld, log index %lld\nstatus    %s%s\n",
-        text(p, "id"), text(p, "action"), member, text(p, "member"), text(p, "proposer_name"),
-        (long long)json_integer_value(json_object_get(p, "epoch")),
-        (long long)json_integer_value(json_object_get(p, "log_index")), text(p, "status"),
-        json_is_true(json_object_get(p, "ready")) ? "; the member has signed readiness" : "");
+    printf("proposal  %s\naction    %s\n%-9s %s (%s)\nproposed  by %s, epoch %lld, log index %lld\nstatus    %s%s\n",
+           text(p, "id"), text(p, "action"), network ? "network" : "member", member, text(p, "member"),
+           text(p, "proposer_name"), (long long)json_integer_value(json_object_get(p, "epoch")),
+           (long long)json_integer_value(json_object_get(p, "log_index")), text(p, "status"),
+           json_is_true(json_object_get(p, "ready")) ? "; the member has signed readiness" : "");
     printf("approved ");
     cli_print_voters(p, "approved_by");
     printf("\nrefused  ");
@@ -114,9 +113,10 @@ static void print(const about *a, const char *member)
         printf("role      registrar\n");
     for (i = 0; row && i < sizeof keys / sizeof keys[0]; i++)
         printf("key       %-11s %s\n", keys[i], text(row, keys[i]));
-    const json_t *network = json_object_get(p, "network");
-    if (network)
-        printf("network   %s, %s: epoch %lld, set %s\n", text(network, "name"), text(network, "status"),
+    if (network && strcmp(text(network, "status"), "withdrawn") == 0)
+        printf("becomes   withdrawn: nothing of it is admitted any more\n");
+    else if (network)
+        printf("becomes   known up to epoch %lld, set %s\n",
                (long long)json_integer_value(json_object_get(network, "epoch")), text(network, "set"));
     json_array_foreach(json_object_get(p, "needs"), i, line) printf("needs     %s\n", json_string_value(line));
 }
@@ -147,7 +147,8 @@ int cli_show_proposal(const cli_args *args, const char *id)
     cn_err err = {0};
     cn_status st = fetch(cli_value(args, "--api"), id, &a, &list, &err);
     if (st == CN_OK) {
-        const char *member = member_name(&a, text(a.proposal, "member"));
+        const json_t *network = json_object_get(a.proposal, "network");
+        const char *member = network ? text(network, "name") : member_name(&a, text(a.proposal, "member"));
         json_object_set_new(a.proposal, "member_name", json_string(member));
         json_object_set_new(a.proposal, "proposer_name", json_string(member_name(&a, text(a.proposal, "proposer"))));
         json_object_set_new(a.proposal, "needs", needs_of(&a, member));
