@@ -74,12 +74,36 @@ bool verify_leans_on_governance(const verifier *v, const cn_statement *s)
 
 /* ---- proposals ---- */
 
+static int by_id(const void *a, const void *b)
+{
+    return cn_digest_cmp(&((const decision *)a)->id, &((const decision *)b)->id);
+}
+
+/* Sorted once: a dossier may hold many proposals and many ballots. */
+void verify_collect_decisions(verifier *v)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < v->dossier.statement_count; i++)
+        n += v->statement[i] && v->statement[i]->body.kind == CN_PAYLOAD_PROPOSAL;
+    v->decision = n ? verify_grow(v, NULL, n, sizeof *v->decision) : NULL;
+    for (size_t i = 0; v->decision && i < v->dossier.statement_count; i++)
+        if (v->statement[i] && v->statement[i]->body.kind == CN_PAYLOAD_PROPOSAL)
+            v->decision[v->decision_count++] =
+                (decision){.id = v->statement[i]->id, .proposal = &v->statement[i]->body.proposal};
+    if (v->decision_count)
+        qsort(v->decision, v->decision_count, sizeof *v->decision, by_id);
+}
+
+static decision *find_decision(const verifier *v, const cn_digest *id)
+{
+    decision key = {.id = *id};
+    return v->decision_count ? bsearch(&key, v->decision, v->decision_count, sizeof key, by_id) : NULL;
+}
+
 bool verify_is_about_network(const verifier *v, const cn_digest *proposal)
 {
-    for (size_t i = 0; i < v->decision_count; i++)
-        if (cn_digest_eq(&v->decision[i].id, proposal))
-            return v->decision[i].proposal->action == CN_CHANGE_FOREIGN;
-    return false;
+    const decision *d = find_decision(v, proposal);
+    return d && d->proposal->action == CN_CHANGE_FOREIGN;
 }
 
 static void check_possession(verifier *v, const cn_proposal_payload *p, const char *where)
@@ -98,18 +122,18 @@ static void propose(verifier *v, const cn_statement *s, const cn_digest *signer,
 {
     const cn_proposal_payload *p = &s->body.proposal;
     unsigned n;
-    decision d = {.id = s->id, .proposal = p, .epoch = epoch_at(v, index)};
+    decision *d = find_decision(v, &s->id);
+    uint64_t epoch = epoch_at(v, index);
     bool own = cn_digest_eq(signer, &p->member) && p->action < CN_CHANGE_ROLES;
-    if (!own && place_in(v, d.epoch, signer, &n) < 0)
+    if (!own && place_in(v, epoch, signer, &n) < 0)
         verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "it was proposed by one who does not vote in epoch %llu",
-                     (unsigned long long)d.epoch);
+                     (unsigned long long)epoch);
     if (p->action == CN_CHANGE_JOIN || p->action == CN_CHANGE_ROTATE)
         check_possession(v, p, where);
-    decision *grown = verify_grow(v, v->decision, v->decision_count + 1, sizeof *grown);
-    if (!grown)
-        return;
-    v->decision = grown;
-    v->decision[v->decision_count++] = d;
+    if (!d)
+        return; /* memory was exhausted */
+    d->seen = true;
+    d->epoch = epoch;
 }
 
 /* The proposal that a ballot or readiness names, of the same member and epoch; NULL: reported. */
@@ -117,11 +141,8 @@ static decision *find_alive(verifier *v, const cn_digest *id, const cn_digest *m
                             const char *where)
 {
     uint64_t epoch = epoch_at(v, index);
-    decision *d = NULL;
-    for (size_t i = 0; i < v->decision_count; i++)
-        if (cn_digest_eq(&v->decision[i].id, id))
-            d = &v->decision[i];
-    if (!d)
+    decision *d = find_decision(v, id);
+    if (!d || !d->seen)
         verify_fault(v, CN_STEP_AUTHORITY, CN_NOT_FOUND, where, "the proposal that it names is not before it");
     else if (!cn_digest_eq(&d->proposal->member, member))
         verify_fault(v, CN_STEP_AUTHORITY, CN_INVALID, where, "the proposal that it names is about another member");

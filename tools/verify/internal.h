@@ -32,6 +32,7 @@ typedef struct known_key {
 typedef struct decision {
     cn_digest id;
     const cn_proposal_payload *proposal; /* in its statement */
+    bool seen;                           /* it is at or before the statement that is looked at */
     uint64_t epoch;
     uint32_t approvals, refusals; /* by place in the set of the epoch */
     bool waiting;                 /* accepted, and not in force yet: ballots may be changed */
@@ -42,6 +43,12 @@ typedef struct appointment {
     cn_digest member;
     bool registrar;
 } appointment;
+
+typedef struct foreign_network {
+    cn_digest id;
+    bool known; /* a ballot has let it in */
+    cn_state_foreign state;
+} foreign_network;
 
 typedef struct reliance { /* a foreign statement that a statement here relies on */
     cn_digest network, statement;
@@ -68,14 +75,14 @@ typedef struct verifier {
     known_key *key;
     uint32_t *key_by_id; /* places in key[], ascending by id */
     size_t key_count, key_cap;
-    decision *decision; /* proposals seen so far */
+    decision *decision; /* every proposal, ascending by id */
     size_t decision_count;
     appointment *appointment; /* in the order of the log; the last about a member holds */
     size_t appointment_count;
-    cn_state_foreign *network; /* as of the statement that is looked at */
+    foreign_network *network; /* that proposals name, ascending by id; as of the statement that is looked at */
     size_t network_count;
     reliance *reliance;
-    size_t reliance_count;
+    size_t reliance_count, reliance_cap;
     size_t *pairing; /* places of pairing statements, ascending */
     size_t pairing_count;
     declared *declared; /* by place, of statements that are no event batches */
@@ -96,17 +103,20 @@ known_key *verify_find_key(const verifier *v, const cn_digest *id);
 /* Signatures, authority and chains, in ascending log order. */
 void verify_keys(verifier *v);
 void verify_keys_free(verifier *v);
+void verify_collect_decisions(verifier *v); /* before the others of governance and foreign */
 /* Proposals, ballots and readiness, in ascending log order; nothing for others. */
 void verify_governance(verifier *v, const cn_statement *s, const known_key *signer, uint64_t index, const char *where);
 void verify_governance_free(verifier *v);
 bool verify_is_registrar(const verifier *v, const cn_digest *member); /* by what was decided so far */
-/* A proposal about another network, by what was proposed so far. */
+/* A proposal about another network, of those that are here. */
 bool verify_is_about_network(const verifier *v, const cn_digest *proposal);
 /* Its authority rests on what members decided, also on what they did not: that tree must be here. */
 bool verify_leans_on_governance(const verifier *v, const cn_statement *s);
 /* Proofs from other networks and how those move on; nothing for others. */
 void verify_foreign(verifier *v, const cn_statement *s, const known_key *signer, uint64_t index, const char *where);
 void verify_foreign_decided(verifier *v, const cn_proposal_payload *p, uint64_t index, const char *where);
+void verify_collect_networks(verifier *v);
+void verify_replays(verifier *v); /* after all of them */
 void verify_foreign_free(verifier *v);
 /* Every subject file, and that the closure is whole. */
 void verify_trees(verifier *v);

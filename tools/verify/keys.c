@@ -219,9 +219,12 @@ static void check_one(verifier *v, size_t i)
 
 void verify_keys(verifier *v)
 {
+    verify_collect_decisions(v);
+    verify_collect_networks(v);
     for (size_t i = 0; i < v->genesis.member_count; i++)
         add_key(v, &v->genesis.member[i].capture_key, CN_PURPOSE_CAPTURE, &v->genesis.member[i].id);
     for (size_t i = 0; i < v->dossier.statement_count; i++)
         if (v->statement[i])
             check_one(v, i);
+    verify_replays(v);
 }
