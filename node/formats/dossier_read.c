@@ -11,6 +11,9 @@
 
 #define NEWEST 2u /* version of the format */
 
+/* A manifest becomes a tree many times its size. Its own members, and a row or a redaction a KiB, are enough. */
+#define MANIFEST_MAX(files) (((size_t)4 << 20) + ((size_t)1 << 10) * (files))
+
 typedef struct contents {
     dossier_entry *entry; /* their bytes are allocated here */
     size_t count;
@@ -24,13 +27,24 @@ static void contents_free(contents *c)
     free(c);
 }
 
+static bool plainly_packed(const zip_stat_t *info)
+{
+    return (info->valid & ZIP_STAT_COMP_METHOD) &&
+           (info->comp_method == ZIP_CM_DEFLATE || info->comp_method == ZIP_CM_STORE);
+}
+
 static cn_status read_entry(zip_t *zip, zip_uint64_t i, size_t *budget, dossier_entry *out, cn_err *err)
 {
     zip_stat_t info;
+    size_t files = (size_t)zip_get_num_entries(zip, 0);
     if (zip_stat_index(zip, i, 0, &info) != 0 || !(info.valid & ZIP_STAT_NAME) || !(info.valid & ZIP_STAT_SIZE))
         return cn_fail(err, CN_INVALID, "zip", "entry %llu cannot be read", (unsigned long long)i);
     if (strlen(info.name) >= sizeof out->name || !dossier_known_name(info.name, NEWEST))
         return cn_fail(err, CN_INVALID, "zip", "the entry \"%.60s\" does not belong into a dossier", info.name);
+    if (!plainly_packed(&info))
+        return cn_fail(err, CN_INVALID, info.name, "is neither stored nor deflated");
+    if (strcmp(info.name, "manifest.json") == 0 && info.size > MANIFEST_MAX(files))
+        return cn_fail(err, CN_TOO_LARGE, info.name, "is too large for a dossier of %zu files", files);
     if (info.size > *budget)
         return cn_fail(err, CN_TOO_LARGE, info.name, "the files exceed %zu bytes unpacked",
                        (size_t)CN_DOSSIER_MAX_BYTES);
@@ -46,9 +60,25 @@ static cn_status read_entry(zip_t *zip, zip_uint64_t i, size_t *budget, dossier_
     return ok ? CN_OK : cn_fail(err, CN_INVALID, info.name, "does not unpack to the size it claims");
 }
 
+/* How many places libzip would take for the end of the archive: it reads the whole directory for each of them, so that
+ * more than one is a lever and never an accident (APPNOTE 4.3.16: the comment reaches to the end of the file). */
+static unsigned ends_of(const uint8_t *p, size_t n)
+{
+    static const size_t record = 22, comment_max = UINT16_MAX;
+    unsigned ends = 0;
+    for (size_t tail = 0; tail <= comment_max && tail + record <= n; tail++) {
+        const uint8_t *end = p + n - record - tail;
+        if (memcmp(end, "PK\5\6", 4) == 0 && (size_t)(end[20] | end[21] << 8) == tail)
+            ends++;
+    }
+    return ends;
+}
+
 static cn_status unpack(const void *p, size_t n, contents *c, cn_err *err)
 {
     zip_error_t error;
+    if (ends_of(p, n) > 1)
+        return cn_fail(err, CN_NOT_CANONICAL, "zip", "it has more than one end");
     zip_error_init(&error);
     size_t budget = CN_DOSSIER_MAX_BYTES;
     zip_source_t *source = zip_source_buffer_create(p, n, 0, &error);

@@ -151,3 +151,72 @@ Test(work, more_ties_than_a_container_may_have)
     cr_expect(strstr(report.step[CN_STEP_PAIRING].err.text, "more than 64 ties"), "%s",
               report.step[CN_STEP_PAIRING].err.text);
 }
+
+/* ---- the container ---- */
+
+static void expect_refused(const void *bytes, size_t n, const char *reason)
+{
+    cr_expect_neq(cn_verify_dossier(bytes, n, &m.genesis.network, NULL, &report), CN_OK);
+    cr_expect_eq(report.step[CN_STEP_CONTAINER].verdict, CN_VERDICT_FAILED);
+    cr_expect(strstr(report.step[CN_STEP_CONTAINER].err.text, reason), "%s does not say \"%s\"",
+              report.step[CN_STEP_CONTAINER].err.text, reason);
+}
+
+/* For each end of an archive libzip reads its whole directory: a megabyte could take a minute before it is refused. */
+Test(work, an_archive_with_more_than_one_end)
+{
+    cn_buf zip, end_of;
+    mini_pack(p, &zip);
+    cn_buf_init(&end_of, 64);
+    cn_put_bytes(&end_of, zip.p + zip.n - 22, 22);
+    cr_expect_eq(cn_verify_dossier(zip.p, zip.n, &m.genesis.network, NULL, &report), CN_OK);
+    zip.p[zip.n - 2] = 22; /* the first has the second as its comment */
+    cn_put_bytes(&zip, end_of.p, end_of.n);
+    expect_refused(zip.p, zip.n, "more than one end");
+    cn_buf_free(&zip);
+    cn_buf_free(&end_of);
+}
+
+static void one_file(const char *name, const void *content, size_t n, int method, cn_buf *out)
+{
+    uint8_t chunk[4096];
+    zip_int64_t got;
+    zip_source_t *source = zip_source_buffer_create(NULL, 0, 0, NULL);
+    zip_t *zip = zip_open_from_source(source, ZIP_CREATE | ZIP_TRUNCATE, NULL);
+    cr_assert_not_null(zip);
+    zip_source_keep(source);
+    zip_int64_t place = zip_file_add(zip, name, zip_source_buffer(zip, content, n, 0), 0);
+    cr_assert_geq(place, 0);
+    cr_assert_eq(zip_set_file_compression(zip, (zip_uint64_t)place, method, 0), 0);
+    cr_assert_eq(zip_close(zip), 0);
+    cn_buf_init(out, 1u << 24);
+    cr_assert_eq(zip_source_open(source), 0);
+    while ((got = zip_source_read(source, chunk, sizeof chunk)) > 0)
+        cn_put_bytes(out, chunk, (size_t)got);
+    zip_source_close(source);
+    zip_source_free(source);
+}
+
+Test(work, a_compression_that_takes_long_to_undo)
+{
+    cn_buf zip;
+    one_file("genesis.json", "{}", 2, ZIP_CM_BZIP2, &zip);
+    expect_refused(zip.p, zip.n, "neither stored nor deflated");
+    cn_buf_free(&zip);
+}
+
+/* A MiB that unpacks to a GiB of brackets would be a tree of a hundred. */
+Test(work, a_manifest_larger_than_any)
+{
+    size_t n = ((size_t)4 << 20) + 1025;
+    cn_buf zip;
+    char *text = malloc(n);
+    memset(text, ' ', n);
+    one_file("manifest.json", text, n, ZIP_CM_DEFLATE, &zip);
+    expect_refused(zip.p, zip.n, "too large");
+    cn_buf_free(&zip);
+    one_file("manifest.json", text, n - 1, ZIP_CM_DEFLATE, &zip);
+    expect_refused(zip.p, zip.n, "is missing, or has other members");
+    cn_buf_free(&zip);
+    free(text);
+}
