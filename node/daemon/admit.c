@@ -115,6 +115,8 @@ static cn_status check_statement(cn_node *node, cn_stmt *stmt, cn_err *err)
     if (st == CN_OK)
         st = cn_statement_check_items(s, err); /* all items: a vote for them needs them (ledger.md) */
     if (st == CN_OK)
+        st = cn_stmt_check_foreign(stmt, err);
+    if (st == CN_OK)
         atomic_store(&stmt->verified, true);
     return st;
 }

@@ -324,8 +324,10 @@ static void check_statement(cn_node *node, run *r, cn_stmt *stmt)
     HASH_FIND(hh, r->keys, s->body.key_id.b, CN_DIGEST_LEN, k);
     if (k)
         key = k->key;
-    if ((k || cn_lookup_key(node, &s->body.key_id, &key)) && cn_statement_verify(s, &key, NULL) == CN_OK)
+    if ((k || cn_lookup_key(node, &s->body.key_id, &key)) && cn_statement_verify(s, &key, NULL) == CN_OK) {
         atomic_store(&stmt->verified, true);
+        (void)cn_stmt_check_foreign(stmt, NULL); /* what does not hold is refused by the rules */
+    }
 }
 
 static void check_statements(cn_node *node, run *r)

@@ -92,6 +92,21 @@ static cn_status check_new(const cn_apply *a, const uint8_t id[2 * CN_DIGEST_LEN
                    (unsigned long long)before.log_index);
 }
 
+cn_status cn_stmt_check_foreign(cn_stmt *stmt, cn_err *err)
+{
+    const cn_foreign_payload *f = &stmt->s->body.foreign;
+    if (stmt->s->body.kind != CN_PAYLOAD_FOREIGN || f->kind != CN_FOREIGN_STATEMENT || atomic_load(&stmt->foreign))
+        return CN_OK;
+    cn_foreign_proof *proof = calloc(1, sizeof *proof);
+    CN_ASSERT(proof);
+    cn_status st = cn_foreign_read(f->proof.p, f->proof.n, proof, err);
+    if (st == CN_OK)
+        st = cn_foreign_check(proof, err);
+    atomic_store(&stmt->foreign, st == CN_OK);
+    free(proof);
+    return st;
+}
+
 static cn_status rely(cn_apply *a, const cn_foreign_proof *proof, cn_err *err)
 {
     const cn_foreign_payload *f = &a->s->body.foreign;
@@ -102,11 +117,8 @@ static cn_status rely(cn_apply *a, const cn_foreign_proof *proof, cn_err *err)
         return st;
     relied_id(&f->network, &statement, id);
     st = check_new(a, id, err);
-    /* once a node, not once a block that tries it: dozens of signatures are in it */
-    if (st == CN_OK && !atomic_load(&a->stmt->foreign)) {
-        st = cn_foreign_check(proof, err);
-        atomic_store(&a->stmt->foreign, st == CN_OK);
-    }
+    if (st == CN_OK)
+        st = cn_stmt_check_foreign(a->stmt, err);
     if (st != CN_OK)
         return st;
     cn_state_relied relied = {.statement = a->s->id, .log_index = a->index};
