@@ -111,7 +111,7 @@ rely carrier paid.bin $container >"$work/relied" || fail "the carrier's network:
 rely bank loaded.bin $container >"$work/relied" || fail "the bank's network: $(cat "$work/relied")"
 audit carrier $container
 audit bank $container
-pass "each relies on an event of the other, and the audits of both verify"
+pass "each relies on an event of the other, by proofs of $(stat -c %s "$work/paid.bin") and $(stat -c %s "$work/loaded.bin") bytes, and the audits of both verify"
 
 refuses carrier paid.bin "is a replay"
 refuses bank paid.bin "no ballot has registered network"
@@ -150,6 +150,18 @@ listed() { "$carnet" foreign list --api "$(of carrier api exporter)" | grep -q "
 wait_for 10 listed || fail "foreign list does not name the epoch: $("$carnet" foreign list --api "$(of carrier api exporter)")"
 advance | grep -q "epoch 2 is the newest" || fail "a second advance does not say that there is nothing to do"
 pass "the bank's validators changed: the old epoch is refused, the change is carried over, a new proof is taken"
+
+side carrier
+id=$("$carnet" propose foreign --api "$(api exporter)" --key "$net/exporter/keys/capture.key" \
+    --network "$(digest_of bank)" --withdraw) || fail "propose foreign --withdraw"
+for member in exporter bank carrier; do
+    "$carnet" ballot --api "$(api exporter)" --key "$net/$member/keys/capture.key" --proposal "$id" --approve >/dev/null ||
+        fail "the ballot of $member on the withdrawal"
+done
+fourth=$(event bank fourth) || fail "no fourth event in the bank's network"
+prove bank "$fourth" late.bin
+refuses carrier late.bin "withdrawn by ballot"
+pass "nothing of a network that was withdrawn is admitted"
 
 audit carrier $container
 audit carrier "urn:carnet:network:$(digest_of bank)"
