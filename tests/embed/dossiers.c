@@ -1,6 +1,8 @@
 /* Writes dossiers for programs that stand outside the build: one as a node exports it, and changed ones.
  *
  *   embed_dossiers DIR      DIR/genesis.digest, DIR/dossiers (lines: file, then `accepted` or the step that fails) */
+#include "node/formats/plan.h"
+#include "proto/limits.h"
 #include "tests/unit/tools/fixture.h"
 
 #include <criterion/criterion.h>
@@ -79,6 +81,44 @@ static void changed(cn_buf *index, const cn_buf *zip)
     cn_buf_free(&flipped);
 }
 
+/* A reading of 4.25 degrees, so that the page in the dossier has a chart. */
+static cn_statement *reading(fixture *fx, fx_signer *s, unsigned minute)
+{
+    static const uint8_t secret[32] = {7};
+    char content[1024];
+    cn_body *body = calloc(1, sizeof *body);
+    cn_statement *statement = NULL;
+    cn_buf item, whole;
+    int n = snprintf(content, sizeof content,
+                     "{\"@context\":\"https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld\",\"type\":"
+                     "\"ObjectEvent\",\"eventTime\":\"2026-01-01T00:%02u:00Z\",\"eventTimeZoneOffset\":\"+00:00\","
+                     "\"epcList\":[\"" BOX "\"],\"action\":\"OBSERVE\",\"bizStep\":\"sensor_reporting\","
+                     "\"sensorElementList\":[{\"sensorReport\":[{\"type\":\"Temperature\",\"value\":%u.25,"
+                     "\"uom\":\"CEL\"}]}]}",
+                     minute, 4 + minute % 3);
+    cn_buf_init(&item, CN_MAX_ITEM_BYTES);
+    cn_buf_init(&whole, CN_MAX_STATEMENT_BYTES);
+    cn_item_write(&item, secret, CN_ITEM_EPCIS, content, (size_t)n);
+    cn_batch_entry entry = {
+        .subject = cn_subject_tag(fx->genesis.subject_salt, BOX), .count = 1, .first_ms = 1, .last_ms = 1};
+    *body = (cn_body){.network = fx->genesis.network,
+                      .key_id = s->id,
+                      .sequence = ++s->sequence,
+                      .previous = s->previous,
+                      .created_ms = UINT64_C(1790000000000),
+                      .kind = CN_PAYLOAD_EVENT_BATCH};
+    body->batch.entry_count = 1;
+    body->batch.entry = &entry;
+    cn_span span = CN_SPAN(item.p, item.n);
+    cr_assert_eq(cn_statement_sign(body, &span, 1, &s->key, &whole, NULL, NULL), CN_OK);
+    cr_assert_eq(cn_statement_decode(whole.p, whole.n, &statement, NULL), CN_OK);
+    s->previous = statement->id;
+    cn_buf_free(&item);
+    cn_buf_free(&whole);
+    free(body);
+    return statement;
+}
+
 int main(int argc, char **argv)
 {
     static fixture fx;
@@ -89,6 +129,8 @@ int main(int argc, char **argv)
     fx_open(&fx);
     for (unsigned i = 0; i < 3; i++)
         fx_wait(&fx, fx_event(&fx, &fx.member[i], BOX, i));
+    for (unsigned i = 0; i < 5; i++)
+        fx_wait(&fx, reading(&fx, &fx.member[0], i));
     cr_assert(fx_commit(&fx));
     cn_buf_init(&index, 1u << 16);
     fx_audit(&fx, BOX, &zip);

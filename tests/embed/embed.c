@@ -2,6 +2,7 @@
  *
  *   embed GENESIS-DIGEST FILE.zip accepted|STEP     exit status 0: it is so; 1: it is not */
 #include <carnet-verify.h>
+#include <locale.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -16,6 +17,7 @@ int main(int argc, char **argv)
     int status = CARNET_VERIFY_MISUSE, as_expected = 0;
     size_t step;
 
+    setlocale(LC_ALL, "");
     if (file != NULL && carnet_verify_set_genesis_hex(options, argv[1]) == CARNET_VERIFY_OK)
         status = carnet_verify_dossier(zip, n, options, &report);
     if (status == CARNET_VERIFY_OK) {

@@ -77,6 +77,16 @@ compile shared-c "$cc" -std=c99 "$here/embed.c"
 compile shared-cxx "$cxx" -std=c++11 "$work/embed.cc"
 LD_LIBRARY_PATH=$lib outcomes "$work/shared-c"
 LD_LIBRARY_PATH=$lib outcomes "$work/shared-cxx"
+# A program in a locale with decimal commas makes the same page, and so accepts the same dossiers.
+mkdir "$work/locale"
+if localedef -f UTF-8 -i de_DE "$work/locale/de_DE.UTF-8" 2>/dev/null; then
+    cat >"$work/decimal-comma" <<END
+#!/bin/sh
+exec env LOCPATH="$work/locale" LC_ALL=de_DE.UTF-8 LD_LIBRARY_PATH="$lib" "$work/shared-c" "\$@"
+END
+    chmod +x "$work/decimal-comma"
+    outcomes "$work/decimal-comma"
+fi
 if [ -z "$flags" ] && command -v valgrind >/dev/null; then
     export LD_LIBRARY_PATH=$lib
     for case in exported:accepted withheld:completeness; do

@@ -5,6 +5,7 @@
 #include "proto/timestamp.h"
 #include "tools/verify/json.h"
 
+#include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -150,6 +151,31 @@ static bool fill(carnet_verify_report *r)
     return r->json != NULL;
 }
 
+/* The page in a dossier is made again and compared, and a program in a locale with decimal commas would make another
+ * one. The thread's locale is the caller's again afterwards. */
+static bool verify_in_c_locale(const void *zip, size_t n, const carnet_verify_options *options,
+                               carnet_verify_report *ret)
+{
+    const cn_verify_options wanted = {
+        .signatures = options->signatures,
+        .anchor = options->anchor,
+        .anchor_count = options->anchor_count,
+        .policy = CN_SPAN(options->policy.p, options->policy.n),
+        .tsa_ca = CN_SPAN(options->authorities.p, options->authorities.n),
+    };
+    locale_t plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);
+    if (plain_locale == (locale_t)0)
+        return false;
+    locale_t callers = uselocale(plain_locale);
+    cn_status st = cn_verify_dossier(zip ? zip : "", n, &options->genesis, &wanted, &ret->inside);
+    bool ok = st != CN_NO_MEMORY && fill(ret);
+    uselocale(callers);
+    freelocale(plain_locale);
+    for (int i = 0; i < CN_STEP_COUNT; i++)
+        ok = ok && (ret->inside.step[i].verdict != CN_VERDICT_FAILED || ret->inside.step[i].err.code != CN_NO_MEMORY);
+    return ok;
+}
+
 int carnet_verify_dossier(const void *zip, size_t n, const carnet_verify_options *options,
                           carnet_verify_report **ret_report)
 {
@@ -161,19 +187,7 @@ int carnet_verify_dossier(const void *zip, size_t n, const carnet_verify_options
     carnet_verify_report *r = calloc(1, sizeof *r);
     if (!r)
         return CARNET_VERIFY_NO_MEMORY;
-    const cn_verify_options wanted = {
-        .signatures = options->signatures,
-        .anchor = options->anchor,
-        .anchor_count = options->anchor_count,
-        .policy = CN_SPAN(options->policy.p, options->policy.n),
-        .tsa_ca = CN_SPAN(options->authorities.p, options->authorities.n),
-    };
-    cn_status st = cn_verify_dossier(zip ? zip : "", n, &options->genesis, &wanted, &r->inside);
-    bool exhausted = st == CN_NO_MEMORY;
-    for (int i = 0; i < CN_STEP_COUNT; i++)
-        exhausted =
-            exhausted || (r->inside.step[i].verdict == CN_VERDICT_FAILED && r->inside.step[i].err.code == CN_NO_MEMORY);
-    if (exhausted || !fill(r)) {
+    if (!verify_in_c_locale(zip, n, options, r)) {
         carnet_verify_report_free(r);
         return CARNET_VERIFY_NO_MEMORY;
     }
