@@ -328,6 +328,35 @@ bool cn_state_foreign_decode(const void *p, size_t n, cn_state_foreign *ret)
     return true;
 }
 
+size_t cn_state_erasure_encode(const cn_state_erasure *v, uint8_t *out)
+{
+    uint8_t *p = out;
+    *p++ = VALUE_VERSION;
+    p = cn_store_u64(p, v->log_index);
+    p = store(p, v->target.b, sizeof v->target.b);
+    p = cn_store_u32(p, v->start);
+    p = cn_store_u32(p, v->count);
+    *p++ = v->subject_count;
+    p = store(p, v->subject, v->subject_count * sizeof v->subject[0]);
+    return (size_t)(p - out);
+}
+
+bool cn_state_erasure_decode(const void *p, size_t n, cn_state_erasure *ret)
+{
+    cn_reader r = open_value(p, n);
+    cn_state_erasure v = {.log_index = cn_read_u64(&r)};
+    v.target = cn_read_digest(&r);
+    v.start = cn_read_u32(&r);
+    v.count = cn_read_u32(&r);
+    v.subject_count = cn_read_u8(&r);
+    for (unsigned i = 0; i < v.subject_count && i < CN_MAX_SUBJECTS; i++)
+        v.subject[i] = cn_read_digest(&r);
+    if (!cn_reader_done(&r) || v.subject_count > CN_MAX_SUBJECTS || v.count == 0)
+        return false;
+    *ret = v;
+    return true;
+}
+
 size_t cn_state_relied_encode(const cn_state_relied *v, uint8_t *out)
 {
     uint8_t *p = out;

@@ -21,7 +21,9 @@
     X(CN_STATE_PROPOSAL, 8, "proposal id")                                                                             \
     X(CN_STATE_CHANGE, 9, "empty")                                                                                     \
     X(CN_STATE_FOREIGN, 10, "network id")                                                                              \
-    X(CN_STATE_RELIED, 11, "network id | statement id")
+    X(CN_STATE_RELIED, 11, "network id | statement id")                                                                \
+    X(CN_STATE_ERASURE, 12, "statement id of the order")                                                               \
+    X(CN_STATE_PURGE, 13, "statement id of the order | member id")
 
 typedef enum cn_state_type {
 #define CN_STATE_ENUM(name, number, id) name = number,
@@ -162,7 +164,17 @@ typedef struct cn_state_foreign {
 } cn_state_foreign;
 #define CN_STATE_FOREIGN_LEN (1 + 1 + 8 + 32 + 8 + 8 + 8 + 32 + 1 + 64)
 
-/* The statement here that relies on a foreign one: version u8 | statement id 32 | log index u64. */
+/* An order to erase items: version u8 | log index u64 | target 32 | start u32 | count u32 | n u8 | n tags of 32. */
+typedef struct cn_state_erasure {
+    uint64_t log_index; /* of the order */
+    cn_digest target;   /* statement id of the batch */
+    uint32_t start, count;
+    uint8_t subject_count; /* at most CN_MAX_SUBJECTS */
+    cn_digest subject[CN_MAX_SUBJECTS];
+} cn_state_erasure;
+
+/* The statement here that relies on a foreign one, or in which a member says that it has purged: version u8 |
+ * statement id 32 | log index u64. */
 typedef struct cn_state_relied {
     cn_digest statement;
     uint64_t log_index;
@@ -178,6 +190,8 @@ typedef struct cn_state_change {
 
 /* Encoders append to a value of at most CN_STATE_VALUE_MAX bytes and return its length; decoders are strict: they
  * accept only what encodes to the same bytes, and leave ret as it was otherwise. */
+size_t cn_state_erasure_encode(const cn_state_erasure *v, uint8_t *out);
+bool cn_state_erasure_decode(const void *p, size_t n, cn_state_erasure *ret);
 size_t cn_state_parameters_encode(const cn_state_parameters *v, uint8_t *out);
 bool cn_state_parameters_decode(const void *p, size_t n, cn_state_parameters *ret);
 size_t cn_state_set_encode(const cn_state_set *v, uint8_t *out);

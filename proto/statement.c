@@ -32,7 +32,7 @@ static size_t read_length(cn_reader *r)
     return 0;
 }
 
-static cn_span read_field(cn_reader *r, uint8_t tag)
+cn_span cn_read_signed_field(cn_reader *r, uint8_t tag)
 {
     if (cn_read_u8(r) != tag)
         r->fault = true;
@@ -46,7 +46,7 @@ static size_t count_items(cn_reader r)
 {
     size_t count = 0;
     while (cn_reader_ok(&r) && r.n > 0 && count <= CN_MAX_ITEMS) {
-        (void)read_field(&r, 0x1a);
+        (void)cn_read_signed_field(&r, 0x1a);
         count++;
     }
     return count;
@@ -64,7 +64,7 @@ static cn_status read_items(cn_reader *r, owned_statement *o, cn_err *err)
     while (cn_reader_ok(r) && r->n > 0) {
         if (s->item_count == CN_MAX_ITEMS)
             return cn_fail(err, CN_TOO_LARGE, "items", "more than %u items", CN_MAX_ITEMS);
-        cn_span item = read_field(r, 0x1a);
+        cn_span item = cn_read_signed_field(r, 0x1a);
         char field[32];
         snprintf(field, sizeof field, "items[%zu]", s->item_count);
         if (!cn_reader_ok(r))
@@ -84,8 +84,8 @@ static cn_status decode(owned_statement *o, size_t n, cn_err *err)
     cn_statement *s = &o->public;
     cn_reader r = cn_reader_of(o->bytes, n);
     s->whole = CN_SPAN(o->bytes, n);
-    s->body_bytes = read_field(&r, 0x0a);
-    s->signature = read_field(&r, 0x12);
+    s->body_bytes = cn_read_signed_field(&r, 0x0a);
+    s->signature = cn_read_signed_field(&r, 0x12);
     if (!cn_reader_ok(&r) || s->body_bytes.n == 0)
         return cn_fail(err, CN_NOT_CANONICAL, "statement",
                        "the bytes are not a SignedStatement with body and signature in canonical form");
@@ -152,9 +152,58 @@ cn_status cn_statement_verify(const cn_statement *s, const cn_public_key *key, c
     return CN_OK;
 }
 
+bool cn_item_is_erased(const void *item, size_t n)
+{
+    return n == CN_ITEM_ERASED_LEN && *(const uint8_t *)item == CN_ITEM_ERASED;
+}
+
 cn_digest cn_item_leaf(const void *item, size_t n)
 {
-    return cn_leaf_hash(item, n);
+    cn_digest leaf;
+    if (!cn_item_is_erased(item, n))
+        return cn_leaf_hash(item, n);
+    memcpy(leaf.b, (const uint8_t *)item + 1, CN_DIGEST_LEN);
+    return leaf;
+}
+
+static void put_item(cn_buf *out, const void *p, size_t n)
+{
+    size_t rest = n;
+    cn_put_u8(out, 0x1a);
+    for (; rest >= 0x80; rest >>= 7)
+        cn_put_u8(out, (uint8_t)(rest | 0x80));
+    cn_put_u8(out, (uint8_t)rest);
+    cn_put_bytes(out, p, n);
+}
+
+cn_status cn_items_erase(cn_span items, uint32_t start, uint32_t count, cn_buf *out, bool *ret_changed, cn_err *err)
+{
+    cn_reader r = cn_reader_of(items.p, items.n);
+    uint64_t at = 0, end = (uint64_t)start + count;
+    *ret_changed = false;
+    for (; cn_reader_ok(&r) && r.n > 0; at++) {
+        cn_span item = cn_read_signed_field(&r, 0x1a);
+        bool here = at >= start && at < end && cn_reader_ok(&r) && item.n > 0;
+        uint8_t erased[CN_ITEM_ERASED_LEN];
+        if (!here) {
+            put_item(out, item.p, item.n);
+            continue;
+        }
+        *ret_changed = *ret_changed || !cn_item_is_erased(item.p, item.n);
+        cn_item_erase(item.p, item.n, erased);
+        put_item(out, erased, sizeof erased);
+    }
+    if (!cn_reader_done(&r) || out->fault)
+        return cn_fail(err, CN_CORRUPT, "items", "they do not read, or memory is used up");
+    return end <= at && count ? CN_OK
+                              : cn_fail(err, CN_NOT_FOUND, "items", "there are %llu items", (unsigned long long)at);
+}
+
+void cn_item_erase(const void *item, size_t n, uint8_t ret[CN_ITEM_ERASED_LEN])
+{
+    cn_digest leaf = cn_item_leaf(item, n);
+    ret[0] = CN_ITEM_ERASED;
+    memcpy(ret + 1, leaf.b, CN_DIGEST_LEN);
 }
 
 cn_status cn_statement_check_items(const cn_statement *s, cn_err *err)
@@ -168,13 +217,35 @@ cn_status cn_statement_check_items(const cn_statement *s, cn_err *err)
     cn_digest leaf[CN_MAX_ITEMS];
     for (size_t i = 0; i < s->item_count; i++) {
         uint8_t format = *(const uint8_t *)s->item[i].p;
-        if (format < CN_ITEM_NATIVE || format > CN_ITEM_ENVELOPE)
+        if (!cn_item_is_erased(s->item[i].p, s->item[i].n) && (format < CN_ITEM_NATIVE || format > CN_ITEM_ENVELOPE))
             return cn_fail(err, CN_INVALID, "items", "item %zu has format %u, which is not known", i, format);
         leaf[i] = cn_item_leaf(s->item[i].p, s->item[i].n);
     }
     cn_digest root = cn_merkle_root(leaf, s->item_count);
     if (!cn_digest_eq(&root, &batch->items_root))
         return cn_fail(err, CN_ITEM_ROOT, "event_batch.items_root", "the items hash to %s", cn_digest_hex(&root).s);
+    return CN_OK;
+}
+
+cn_status cn_statement_check_whole(const cn_statement *s, cn_err *err)
+{
+    for (size_t i = 0; i < s->item_count; i++)
+        if (cn_item_is_erased(s->item[i].p, s->item[i].n))
+            return cn_fail(err, CN_ITEM_ROOT, "items", "item %zu was erased: what is recorded needs its content", i);
+    return cn_statement_check_items(s, err);
+}
+
+cn_status cn_erasure_verify(const cn_erasure_payload *e, const cn_digest *network, const cn_public_key *key,
+                            cn_err *err)
+{
+    cn_reader r = cn_reader_of(e->record.p, e->record.n);
+    cn_span body = cn_read_signed_field(&r, 0x0a), signature = cn_read_signed_field(&r, 0x12);
+    cn_digest id = cn_key_id(key);
+    CN_ASSERT(cn_reader_done(&r) && signature.n == CN_SIGNATURE_LEN); /* it was parsed */
+    cn_digest digest = cn_statement_signing_digest(network, body.p, body.n);
+    if (!cn_digest_eq(&id, &e->key_id) || !cn_verify(key, &digest, signature.p))
+        return cn_fail(err, CN_BAD_SIGNATURE, "erasure.record", "its signature is not that of key %s",
+                       cn_digest_hex(&e->key_id).s);
     return CN_OK;
 }
 
@@ -234,6 +305,11 @@ cn_digest cn_member_subject(const uint8_t salt[32], const cn_digest *member)
 cn_digest cn_governance_subject(const uint8_t salt[32])
 {
     return cn_subject_tag(salt, "urn:carnet:governance");
+}
+
+cn_digest cn_erasures_subject(const uint8_t salt[32])
+{
+    return cn_subject_tag(salt, "urn:carnet:erasures");
 }
 
 cn_digest cn_network_subject(const uint8_t salt[32], const cn_digest *network)

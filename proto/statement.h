@@ -22,6 +22,8 @@ typedef enum cn_payload_kind {
     CN_PAYLOAD_PROPOSAL = 20,
     CN_PAYLOAD_BALLOT = 21,
     CN_PAYLOAD_READINESS = 22,
+    CN_PAYLOAD_ERASURE = 23,
+    CN_PAYLOAD_PURGE = 24,
     CN_PAYLOAD_FOREIGN = 25,
 } cn_payload_kind;
 
@@ -135,6 +137,21 @@ typedef struct cn_foreign_payload {
     cn_digest *subject;
 } cn_foreign_payload;
 
+/* ---- erasure ---- */
+#define CN_ERASURE_REASONS 4u
+
+typedef struct cn_erasure_payload {
+    cn_span record;                          /* of the batch; what follows is read from it */
+    cn_digest target, record_digest, key_id; /* its statement id, SHA-256 of the record, who signed it */
+    uint32_t start, count, reason;
+    size_t subject_count; /* of the entries that cover these items */
+    cn_digest *subject;   /* ascending, each once */
+} cn_erasure_payload;
+
+typedef struct cn_purge_payload {
+    cn_digest erasure;
+} cn_purge_payload;
+
 typedef struct cn_body {
     uint32_t version;
     cn_digest network;
@@ -152,6 +169,8 @@ typedef struct cn_body {
         cn_ballot_payload ballot;
         cn_readiness_payload readiness;
         cn_foreign_payload foreign;
+        cn_erasure_payload erasure;
+        cn_purge_payload purge;
     };
 } cn_body;
 
@@ -174,12 +193,19 @@ void cn_statement_free(cn_statement *s);
 /* Signature over T("carnet/statement", network | body), with the given key; the key id must be body.key_id. */
 cn_status cn_statement_verify(const cn_statement *s, const cn_public_key *key, cn_err *err);
 cn_digest cn_statement_signing_digest(const cn_digest *network, const void *body, size_t n);
-/* All items are there, their formats are known, and their root is items_root. Statements without a batch have none. */
+/* As many items as were signed are there, of known formats, and their root is items_root. An erased one counts by the
+ * leaf hash in its place. Statements without a batch have none. */
 cn_status cn_statement_check_items(const cn_statement *s, cn_err *err);
+/* The same, and none is erased: a vote for them needs their content. */
+cn_status cn_statement_check_whole(const cn_statement *s, cn_err *err);
+/* An order's batch is signed by its key (proto/carnet.proto, Erasure). */
+cn_status cn_erasure_verify(const cn_erasure_payload *e, const cn_digest *network, const cn_public_key *key,
+                            cn_err *err);
 cn_digest cn_item_leaf(const void *item, size_t n); /* SHA-256(0x00 | item) */
 
 /* ---- items ---- */
 typedef enum cn_item_format {
+    CN_ITEM_ERASED = 0,   /* format | leaf hash 32: content and salt were erased */
     CN_ITEM_NATIVE = 1,   /* carnet.v1.Reading protobuf (later), kept */
     CN_ITEM_EPCIS = 2,    /* one EPCIS 2.0 JSON-LD event, exact bytes */
     CN_ITEM_DCSA = 3,     /* DCSA JSON as received */
@@ -187,6 +213,13 @@ typedef enum cn_item_format {
     CN_ITEM_SEALED = 5,
     CN_ITEM_ENVELOPE = 6, /* a document without the spans of its events (docs/formats-epcis.md) */
 } cn_item_format;
+#define CN_ITEM_ERASED_LEN 33u
+bool cn_item_is_erased(const void *item, size_t n);
+void cn_item_erase(const void *item, size_t n,
+                   uint8_t ret[CN_ITEM_ERASED_LEN]); /* what stands in its place; erased twice is the same */
+/* Field 3 bytes of a statement with these items erased. *ret_changed: some were not yet. CN_NOT_FOUND: no such items.
+ */
+cn_status cn_items_erase(cn_span items, uint32_t start, uint32_t count, cn_buf *out, bool *ret_changed, cn_err *err);
 /* salt = first 16 bytes of HMAC-SHA256(secret, format | content) */
 void cn_item_salt(const uint8_t secret[32], uint8_t format, const void *content, size_t n, uint8_t ret_salt[16]);
 /* Appends format | salt | content. */
@@ -210,6 +243,7 @@ cn_digest cn_member_id(const char *name);                          /* T("carnet/
 cn_digest cn_subject_tag(const uint8_t salt[32], const char *uri); /* T("carnet/subject", salt | canonical URI) */
 cn_digest cn_key_subject(const uint8_t salt[32], const cn_digest *key_id);    /* urn:carnet:key:<hex of key id> */
 cn_digest cn_governance_subject(const uint8_t salt[32]);                      /* urn:carnet:governance */
+cn_digest cn_erasures_subject(const uint8_t salt[32]);                        /* urn:carnet:erasures */
 cn_digest cn_member_subject(const uint8_t salt[32], const cn_digest *member); /* urn:carnet:member:<hex of member id> */
 cn_digest cn_network_subject(const uint8_t salt[32], const cn_digest *network); /* urn:carnet:network:<hex> */
 cn_digest cn_document_subject(const uint8_t salt[32], const cn_digest *sha256); /* urn:carnet:document:<hex> */

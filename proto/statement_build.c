@@ -38,6 +38,8 @@ typedef struct body_messages {
     Carnet__V1__Readiness readiness;
     Carnet__V1__ForeignNetwork network;
     Carnet__V1__ForeignProof foreign;
+    Carnet__V1__Erasure erasure;
+    Carnet__V1__PurgeAttestation purge;
     uint8_t row[CN_SET_ROW_LEN];
     ProtobufCBinaryData *list;
 } body_messages;
@@ -264,6 +266,25 @@ static bool fill_foreign(body_messages *m, const cn_foreign_payload *f)
     return true;
 }
 
+static void fill_erasure(body_messages *m, const cn_erasure_payload *e)
+{
+    carnet__v1__erasure__init(&m->erasure);
+    m->erasure.record = data_of(e->record.p, e->record.n);
+    m->erasure.start = e->start;
+    m->erasure.count = e->count;
+    m->erasure.reason = e->reason;
+    m->body.payload_case = CARNET__V1__STATEMENT_BODY__PAYLOAD_ERASURE;
+    m->body.erasure = &m->erasure;
+}
+
+static void fill_purge(body_messages *m, const cn_purge_payload *p)
+{
+    carnet__v1__purge_attestation__init(&m->purge);
+    m->purge.erasure = data_of_digest(&p->erasure);
+    m->body.payload_case = CARNET__V1__STATEMENT_BODY__PAYLOAD_PURGE_ATTESTATION;
+    m->body.purge_attestation = &m->purge;
+}
+
 static bool fill_body(body_messages *m, const cn_body *body)
 {
     carnet__v1__statement_body__init(&m->body);
@@ -293,6 +314,12 @@ static bool fill_body(body_messages *m, const cn_body *body)
         return true;
     case CN_PAYLOAD_FOREIGN:
         return fill_foreign(m, &body->foreign);
+    case CN_PAYLOAD_ERASURE:
+        fill_erasure(m, &body->erasure);
+        return true;
+    case CN_PAYLOAD_PURGE:
+        fill_purge(m, &body->purge);
+        return true;
     }
     return false;
 }

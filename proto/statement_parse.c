@@ -467,8 +467,70 @@ static cn_status parse_foreign_proof(const Carnet__V1__ForeignProof *m, cn_arena
     return st;
 }
 
-static cn_status parse_payload(const Carnet__V1__StatementBody *m, cn_arena *arena, cn_body *ret, cn_err *err)
+/* ---- erasure ---- */
+
+static cn_status body_parse(const void *p, size_t n, bool batch_only, cn_arena *arena, cn_body *ret, cn_err *err);
+
+/* The subjects of the entries that share an item with the range. Entries ascend by subject. */
+static cn_status take_covering(const cn_event_batch *b, cn_arena *arena, cn_erasure_payload *ret, cn_err *err)
 {
+    ret->subject = cn_arena_alloc(arena, (b->entry_count + 1) * sizeof *ret->subject);
+    if (!ret->subject)
+        return cn_fail(err, CN_NO_MEMORY, "erasure", "the memory budget of one statement is used up");
+    for (size_t i = 0; i < b->entry_count; i++) {
+        const cn_batch_entry *e = &b->entry[i];
+        bool shares = e->start < ret->start + ret->count && ret->start < e->start + e->count;
+        if (shares && (ret->subject_count == 0 || !cn_digest_eq(&ret->subject[ret->subject_count - 1], &e->subject)))
+            ret->subject[ret->subject_count++] = e->subject;
+    }
+    return CN_OK;
+}
+
+static cn_status parse_erasure(const Carnet__V1__Erasure *m, const cn_digest *network, cn_arena *arena,
+                               cn_erasure_payload *ret, cn_err *err)
+{
+    cn_body *batch = calloc(1, sizeof *batch);
+    uint8_t *copy = cn_arena_alloc(arena, m->record.len + 1);
+    cn_status st = batch && copy
+                       ? no_unknown(&m->base, "erasure", err)
+                       : cn_fail(err, CN_NO_MEMORY, "erasure", "the memory budget of one statement is used up");
+    if (st != CN_OK) {
+        free(batch);
+        return st;
+    }
+    memcpy(copy, m->record.data, m->record.len);
+    cn_reader r = cn_reader_of(copy, m->record.len);
+    cn_span body = cn_read_signed_field(&r, 0x0a), signature = cn_read_signed_field(&r, 0x12);
+    if (!cn_reader_done(&r) || signature.n != CN_SIGNATURE_LEN || body.n == 0)
+        st = cn_fail(err, CN_NOT_CANONICAL, "erasure.record", "is not fields 1 and 2 of a SignedStatement");
+    else /* only a batch has items; an order within an order would nest without end */
+        st = body_parse(body.p, body.n, true, arena, batch, err);
+    if (st == CN_OK && !cn_digest_eq(&batch->network, network))
+        st = cn_fail(err, CN_WRONG_NETWORK, "erasure.record", "was signed for another network");
+    if (st == CN_OK &&
+        (m->count == 0 || m->start >= batch->batch.item_count || m->count > batch->batch.item_count - m->start))
+        st = cn_fail(err, CN_INVALID, "erasure.count", "the batch has items 0 to %u", batch->batch.item_count - 1);
+    if (st == CN_OK && (m->reason == 0 || m->reason > CN_ERASURE_REASONS))
+        st = cn_fail(err, CN_INVALID, "erasure.reason", "reason %u is not 1 to %u", m->reason, CN_ERASURE_REASONS);
+    if (st == CN_OK) {
+        *ret = (cn_erasure_payload){.record = CN_SPAN(copy, m->record.len),
+                                    .target = cn_tagged("carnet/statement-id", body.p, body.n),
+                                    .record_digest = cn_sha256(copy, m->record.len),
+                                    .key_id = batch->key_id,
+                                    .start = m->start,
+                                    .count = m->count,
+                                    .reason = m->reason};
+        st = take_covering(&batch->batch, arena, ret, err);
+    }
+    free(batch);
+    return st;
+}
+
+static cn_status parse_payload(const Carnet__V1__StatementBody *m, bool batch_only, cn_arena *arena, cn_body *ret,
+                               cn_err *err)
+{
+    if (batch_only && m->payload_case != CARNET__V1__STATEMENT_BODY__PAYLOAD_EVENT_BATCH)
+        return cn_fail(err, CN_INVALID, "erasure.record", "is not a batch of events: nothing else has items");
     ret->kind = (cn_payload_kind)m->payload_case;
     switch (m->payload_case) {
     case CARNET__V1__STATEMENT_BODY__PAYLOAD_EVENT_BATCH:
@@ -487,6 +549,14 @@ static cn_status parse_payload(const Carnet__V1__StatementBody *m, cn_arena *are
         return parse_readiness(m->readiness, &ret->readiness, err);
     case CARNET__V1__STATEMENT_BODY__PAYLOAD_FOREIGN_PROOF:
         return parse_foreign_proof(m->foreign_proof, arena, &ret->foreign, err);
+    case CARNET__V1__STATEMENT_BODY__PAYLOAD_ERASURE:
+        return parse_erasure(m->erasure, &ret->network, arena, &ret->erasure, err);
+    case CARNET__V1__STATEMENT_BODY__PAYLOAD_PURGE_ATTESTATION: {
+        cn_status st = no_unknown(&m->purge_attestation->base, "purge_attestation", err);
+        return st == CN_OK
+                   ? take_digest(&m->purge_attestation->erasure, "purge_attestation.erasure", &ret->purge.erasure, err)
+                   : st;
+    }
     default:
         return cn_fail(err, CN_INVALID, "body.payload", "no payload that version 1 knows is present");
     }
@@ -500,7 +570,8 @@ static bool repacks(const Carnet__V1__StatementBody *m, const void *p, size_t n,
     return again && carnet__v1__statement_body__pack(m, again) == n && memcmp(again, p, n) == 0;
 }
 
-static cn_status parse_message(const Carnet__V1__StatementBody *m, cn_arena *arena, cn_body *ret, cn_err *err)
+static cn_status parse_message(const Carnet__V1__StatementBody *m, bool batch_only, cn_arena *arena, cn_body *ret,
+                               cn_err *err)
 {
     cn_status st = no_unknown(&m->base, "body", err);
     if (st == CN_OK && m->version != CN_PROTOCOL_VERSION)
@@ -517,11 +588,11 @@ static cn_status parse_message(const Carnet__V1__StatementBody *m, cn_arena *are
     ret->version = m->version;
     ret->sequence = m->sequence;
     ret->created_ms = m->created_ms;
-    return st == CN_OK ? parse_payload(m, arena, ret, err) : st;
+    return st == CN_OK ? parse_payload(m, batch_only, arena, ret, err) : st;
 }
 
 /* protobuf-c's messages are gone when this returns; only the arrays of the result stay, in the caller's arena. */
-cn_status cn_body_parse(const void *p, size_t n, cn_arena *arena, cn_body *ret, cn_err *err)
+static cn_status body_parse(const void *p, size_t n, bool batch_only, cn_arena *arena, cn_body *ret, cn_err *err)
 {
     cn_arena scratch;
     cn_arena_init(&scratch, CN_BODY_SCRATCH(n));
@@ -532,11 +603,16 @@ cn_status cn_body_parse(const void *p, size_t n, cn_arena *arena, cn_body *ret, 
     if (!m)
         st = cn_fail(err, CN_INVALID, "body", "the bytes are not a StatementBody (or exceed its memory budget)");
     if (st == CN_OK)
-        st = parse_message(m, arena, ret, err);
+        st = parse_message(m, batch_only, arena, ret, err);
     if (st == CN_OK && !repacks(m, p, n, &scratch))
         st = cn_fail(
             err, CN_NOT_CANONICAL, "body",
             "the bytes are not the canonical protobuf encoding (ascending fields, minimal varints, no defaults)");
     cn_arena_free(&scratch);
     return st;
+}
+
+cn_status cn_body_parse(const void *p, size_t n, cn_arena *arena, cn_body *ret, cn_err *err)
+{
+    return body_parse(p, n, false, arena, ret, err);
 }

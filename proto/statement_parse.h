@@ -10,6 +10,8 @@
 #define CN_BODY_BUDGET(n) (8u * (n) + 4096u)
 
 /* Arrays of *ret live in the arena. */
+/* A field of SignedStatement: its tag (0x0a body, 0x12 signature, 0x1a item), a minimal length, that many bytes. */
+cn_span cn_read_signed_field(cn_reader *r, uint8_t tag);
 cn_status cn_body_parse(const void *p, size_t n, cn_arena *arena, cn_body *ret, cn_err *err);
 
 #endif

@@ -61,13 +61,17 @@ static void check_items(fsck *f, const cn_statement *s, const cn_stored_statemen
     unsigned long long index = stored->log_index;
     bool batch = s->body.kind == CN_PAYLOAD_EVENT_BATCH;
     cn_err err = {0};
+    bool erased = false;
+    for (size_t i = 0; i < s->item_count; i++)
+        erased = erased || cn_item_is_erased(s->item[i].p, s->item[i].n);
     f->batches_erased += stored->erased;
     f->batches_with_items += s->item_count > 0;
-    if (stored->erased && !batch)
-        fault(f, "log index %llu: it is marked as erased but never had items", index);
-    else if (batch && s->item_count == 0 && !stored->erased)
-        fault(f, "log index %llu: its items are missing and not marked as erased", index);
-    else if (s->item_count && cn_statement_check_items(s, &err) != CN_OK)
+    if (stored->erased != erased)
+        fault(f, "log index %llu: it is %s as erased, and its items say otherwise", index,
+              stored->erased ? "marked" : "not marked");
+    else if (batch && s->item_count == 0)
+        fault(f, "log index %llu: its items are missing", index);
+    else if (cn_statement_check_items(s, &err) != CN_OK)
         fault(f, "log index %llu: its items are not those that were signed (%s: %s)", index, err.field, err.text);
 }
 

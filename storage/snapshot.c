@@ -219,9 +219,8 @@ cn_status cn_snapshot_statement(cn_snapshot *s, uint64_t log_index, cn_stored_st
         return st;
     cn_store_u64(key, log_index);
     st = get(s, T_ITEMS, key, sizeof key, &found.items, NULL);
-    if (st == CN_NOT_FOUND)
-        found.erased = get(s, T_ERASED, key, sizeof key, &mark, NULL) == CN_OK;
-    else if (st != CN_OK)
+    found.erased = get(s, T_ERASED, key, sizeof key, &mark, NULL) == CN_OK;
+    if (st != CN_OK && st != CN_NOT_FOUND)
         return cn_fail(err, st, "items", "the row of log index %llu cannot be read", (unsigned long long)log_index);
     *ret = found;
     return CN_OK;

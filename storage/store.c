@@ -571,32 +571,37 @@ cn_status cn_store_commit(cn_store *store, const cn_commit_block *blocks, size_t
     return st;
 }
 
-static cn_status erase_one(cn_store *store, MDB_txn *txn, uint64_t log_index, cn_err *err)
+static cn_status erase(cn_store *store, MDB_txn *txn, uint64_t log_index, uint32_t start, uint32_t count, bool *ret_new,
+                       cn_err *err)
 {
     uint8_t key[8];
-    cn_span mark;
+    cn_span items;
+    cn_buf changed;
     cn_store_u64(key, log_index);
-    MDB_val k = cn_val(key, sizeof key);
-    if (cn_row_get(txn, &store->t, T_ERASED, key, sizeof key, &mark, NULL) == CN_OK)
-        return CN_OK;
-    int rc = mdb_del(txn, store->t.dbi[T_ITEMS], &k, NULL);
-    if (rc == MDB_NOTFOUND)
-        return cn_fail(err, CN_NOT_FOUND, "items", "log index %llu has no items", (unsigned long long)log_index);
-    if (rc != 0)
-        return cn_lmdb_error(rc, "items", err);
-    return cn_row_put(txn, &store->t, T_ERASED, key, sizeof key, "\1", 1, 0, err);
+    cn_status st = cn_row_get(txn, &store->t, T_ITEMS, key, sizeof key, &items, err);
+    if (st == CN_NOT_FOUND)
+        return cn_fail(err, st, "items", "log index %llu has no items", (unsigned long long)log_index);
+    cn_buf_init(&changed, 2 * CN_MAX_STATEMENT_BYTES);
+    if (st == CN_OK)
+        st = cn_items_erase(items, start, count, &changed, ret_new, err);
+    if (st == CN_OK && *ret_new)
+        st = cn_row_put(txn, &store->t, T_ITEMS, key, sizeof key, changed.p, changed.n, 0, err);
+    if (st == CN_OK && *ret_new)
+        st = cn_row_put(txn, &store->t, T_ERASED, key, sizeof key, "\1", 1, 0, err);
+    cn_buf_free(&changed);
+    return st;
 }
 
-cn_status cn_store_erase_items(cn_store *store, const uint64_t *log_index, size_t count, cn_err *err)
+cn_status cn_store_erase_items(cn_store *store, uint64_t log_index, uint32_t start, uint32_t count, bool *ret_new,
+                               cn_err *err)
 {
     MDB_txn *txn = NULL;
+    *ret_new = false;
     int rc = mdb_txn_begin(store->env, NULL, 0, &txn);
     if (rc != 0)
         return cn_lmdb_error(rc, "items", err);
-    cn_status st = CN_OK;
-    for (size_t i = 0; i < count && st == CN_OK; i++)
-        st = erase_one(store, txn, log_index[i], err);
-    if (st != CN_OK) {
+    cn_status st = erase(store, txn, log_index, start, count, ret_new, err);
+    if (st != CN_OK || !*ret_new) {
         mdb_txn_abort(txn);
         return st;
     }

@@ -36,12 +36,12 @@ typedef struct cn_subject_row {
 
 typedef struct cn_commit_statement {
     cn_span record; /* fields 1 and 2 of SignedStatement */
-    cn_span items;  /* field 3 bytes as they travel: whole = record | items; empty when erased */
+    cn_span items;  /* field 3 bytes as they travel: whole = record | items */
     cn_digest record_digest;
     cn_digest id;
     cn_digest key_id;
     uint64_t sequence;
-    bool erased; /* it has items, but this node received it without them: items is empty */
+    bool erased; /* some of its items are erased: this node received it so */
 } cn_commit_statement;
 
 /* One final block; spans are borrowed for the call. */
@@ -93,9 +93,11 @@ cn_status cn_store_put_token(cn_store *store, uint64_t height, cn_span token, bo
 /* Adds the finalization of an already stored block. */
 cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span certificate, cn_err *err);
 
-/* Deletes the items of statements and marks them erased, in one synced transaction; CN_NOT_FOUND names the first that
- * has none. Erased twice is fine. Freed pages keep old bytes until they are used again or the ledger is compacted. */
-cn_status cn_store_erase_items(cn_store *store, const uint64_t *log_index, size_t count, cn_err *err);
+/* Puts the leaf hashes of items start to start + count - 1 in their places, content and salt are gone, in one synced
+ * transaction. *ret_new: some were not erased yet. CN_NOT_FOUND: there are no such items. Freed pages keep old bytes
+ * until they are used again or the ledger is compacted. */
+cn_status cn_store_erase_items(cn_store *store, uint64_t log_index, uint32_t start, uint32_t count, bool *ret_new,
+                               cn_err *err);
 /* Writes a compacted copy of the ledger, without freed pages, to the existing empty directory `to`. The caller swaps
  * directories while the node is stopped. */
 cn_status cn_store_compact(const cn_store_options *options, const char *to, cn_err *err);
@@ -146,7 +148,7 @@ typedef struct cn_stored_statement {
     uint64_t log_index, height;
     cn_digest record_digest;
     cn_span record, items; /* whole = record | items */
-    bool erased;           /* items is empty because they were erased */
+    bool erased;           /* some of its items are erased: their leaf hashes stand in their places */
 } cn_stored_statement;
 cn_status cn_snapshot_statement(cn_snapshot *s, uint64_t log_index, cn_stored_statement *ret, cn_err *err);
 cn_status cn_snapshot_find_id(cn_snapshot *s, const cn_digest *id, uint64_t *ret_log_index, cn_err *err);

@@ -47,6 +47,8 @@ const char *cn_view_item_format(uint8_t format)
         return "sealed";
     case CN_ITEM_ENVELOPE:
         return "envelope";
+    case CN_ITEM_ERASED:
+        return "erased";
     default:
         return "unknown";
     }
@@ -69,6 +71,9 @@ json_t *cn_view_item(const cn_statement *s, size_t index)
     const uint8_t *p = item->p;
     if (item->n < ITEM_HEAD)
         return json_null();
+    if (cn_item_is_erased(p, item->n))
+        return json_pack("{s:I, s:s, s:o}", "index", (json_int_t)index, "format", "erased", "leaf",
+                         cn_json_hex(p + 1, CN_DIGEST_LEN));
     json_t *owner = NULL;
     const char *type = cn_view_event_type(item, &owner);
     json_t *view = json_pack("{s:I, s:s}", "index", (json_int_t)index, "format", cn_view_item_format(p[0]));
@@ -223,6 +228,16 @@ json_t *cn_view_statement(const cn_statement *s, bool with_items)
         json_object_set_new(view, "readiness",
                             json_pack("{s:o, s:o, s:I}", "proposal", cn_json_digest(&b->readiness.proposal), "member",
                                       cn_json_digest(&b->readiness.member), "height", (json_int_t)b->readiness.height));
+        break;
+    case CN_PAYLOAD_ERASURE:
+        json_object_set_new(view, "erasure",
+                            json_pack("{s:o, s:I, s:I, s:I}", "statement", cn_json_digest(&b->erasure.target),
+                                      "first_item", (json_int_t)b->erasure.start, "item_count",
+                                      (json_int_t)b->erasure.count, "reason", (json_int_t)b->erasure.reason));
+        break;
+    case CN_PAYLOAD_PURGE:
+        json_object_set_new(view, "purge_attestation",
+                            json_pack("{s:o}", "erasure", cn_json_digest(&b->purge.erasure)));
         break;
     case CN_PAYLOAD_FOREIGN:
         json_object_set_new(view, "foreign_proof", view_foreign(&b->foreign));

@@ -113,7 +113,7 @@ static cn_status check_statement(cn_node *node, cn_stmt *stmt, cn_err *err)
                        cn_digest_hex(&s->body.key_id).s);
     cn_status st = cn_statement_verify(s, &key, err);
     if (st == CN_OK)
-        st = cn_statement_check_items(s, err); /* all items: a vote for them needs them (ledger.md) */
+        st = cn_statement_check_whole(s, err); /* all items: a vote for them needs them (ledger.md) */
     if (st == CN_OK)
         st = cn_stmt_check_foreign(stmt, err);
     if (st == CN_OK)
@@ -162,12 +162,12 @@ void *cn_worker_thread(void *arg)
 
 /* ---- from peers ---- */
 
-bool cn_admit_from_peer(cn_node *node, unsigned peer, const uint8_t *p, size_t n)
+static bool admit_one(cn_node *node, int peer, const uint8_t *p, size_t n)
 {
     cn_statement *s = NULL;
     if (cn_statement_decode(p, n, &s, NULL) != CN_OK)
         return false;
-    cn_admission *a = admission_new(1, (int)peer);
+    cn_admission *a = admission_new(1, peer);
     a->stmt[0] = cn_stmt_new(s);
     a->count = 1;
     CN_ASSERT(a->stmt[0]);
@@ -175,6 +175,16 @@ bool cn_admit_from_peer(cn_node *node, unsigned peer, const uint8_t *p, size_t n
     if (!cn_queue_push(node->work, &a->task))
         cn_admit_drop(a); /* counted by the queue; the block's proposer sends it again when asked */
     return true;
+}
+
+bool cn_admit_from_peer(cn_node *node, unsigned peer, const uint8_t *p, size_t n)
+{
+    return admit_one(node, (int)peer, p, n);
+}
+
+void cn_admit_own(cn_node *node, const uint8_t *p, size_t n)
+{
+    CN_ASSERT(admit_one(node, -1, p, n));
 }
 
 /* ---- from the API ---- */
@@ -496,19 +506,25 @@ typedef struct head_question {
     cn_api_key_head head;
 } head_question;
 
+void cn_admit_head(cn_node *node, const cn_digest *key_id, cn_api_key_head *ret)
+{
+    memset(ret, 0, sizeof *ret);
+    ret->known = cn_ledger_key(node->ledger, NULL, key_id, &ret->key);
+    if (!ret->known)
+        return;
+    ret->pending_sequence = ret->key.last_sequence;
+    ret->pending_id = ret->key.last_id;
+    const cn_stmt *newest = cn_mempool_key_head(node->pool, key_id);
+    if (newest && newest->s->body.sequence > ret->pending_sequence) {
+        ret->pending_sequence = newest->s->body.sequence;
+        ret->pending_id = newest->s->id;
+    }
+}
+
 static void answer_head(cn_node *node, void *arg)
 {
     head_question *q = arg;
-    q->head.known = cn_ledger_key(node->ledger, NULL, q->key_id, &q->head.key);
-    if (!q->head.known)
-        return;
-    q->head.pending_sequence = q->head.key.last_sequence;
-    q->head.pending_id = q->head.key.last_id;
-    const cn_stmt *newest = cn_mempool_key_head(node->pool, q->key_id);
-    if (newest && newest->s->body.sequence > q->head.pending_sequence) {
-        q->head.pending_sequence = newest->s->body.sequence;
-        q->head.pending_id = newest->s->id;
-    }
+    cn_admit_head(node, q->key_id, &q->head);
 }
 
 cn_status cn_admit_key_head(void *ctx, const cn_digest *key_id, cn_api_key_head *ret)

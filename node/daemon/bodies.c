@@ -150,7 +150,7 @@ bool cn_verify_statements(cn_node *node, const cn_ledger_block *parent, cn_stmt 
         }
         if (cn_statement_verify(stmts[i]->s, &key, err) != CN_OK)
             return false;
-        if (stmts[i]->s->item_count && cn_statement_check_items(stmts[i]->s, err) != CN_OK)
+        if (cn_statement_check_items(stmts[i]->s, err) != CN_OK)
             return false;
         atomic_store(&stmts[i]->verified, true);
     }
@@ -183,7 +183,7 @@ static void run(cn_node *node, cn_open_body *b)
         cn_err why = {0};
         /* a vote for a block needs all its items (ledger.md) */
         for (size_t i = 0; i < b->count && why.code == CN_OK; i++)
-            (void)cn_statement_check_items(b->stmt[i]->s, &why);
+            (void)cn_statement_check_whole(b->stmt[i]->s, &why);
         if (why.code == CN_OK)
             ev.ok = cn_ledger_execute(node->ledger, parent, &b->header, b->stmt, b->count, &b->executed, &err) == CN_OK;
         else
@@ -270,7 +270,7 @@ static bool take_statement(cn_node *node, cn_stmt *stmt)
         for (size_t i = 0; i < b->count; i++) {
             if (b->stmt[i] || !cn_digest_eq(&b->record[i], &stmt->s->record_digest))
                 continue;
-            if (!whole && cn_statement_check_items(stmt->s, NULL) != CN_OK)
+            if (!whole && cn_statement_check_whole(stmt->s, NULL) != CN_OK)
                 return false;
             whole = true;
             b->stmt[i] = cn_stmt_ref(stmt);

@@ -175,6 +175,7 @@ struct cn_node {
     atomic_ullong statements_final, blocks_final, bad_peer_bytes, refused_statements;
     cn_way_copy way;
     struct cn_endorser *endorser; /* the consensus thread's */
+    struct cn_purger *purger;     /* the consensus thread's */
     atomic_ullong evidence_total;
     atomic_bool run_under_way[CN_LINK_SLOTS]; /* final blocks of that peer are being checked (sync.c) */
 
@@ -272,6 +273,11 @@ bool cn_way_on_stranger(void *ctx, uint8_t type, const uint8_t *payload, size_t 
 void cn_way_take(cn_node *node, const uint8_t *p, size_t n);
 
 /* endorse.c */
+void cn_purge_open(cn_node *node);
+void cn_purge_free(cn_node *node);
+void cn_purge_poll(cn_node *node, uint64_t now_ms);
+void cn_purge_count(cn_node *node, uint64_t *ret_carried_out, uint64_t *ret_not_attested);
+
 void cn_endorse_open(cn_node *node);
 void cn_endorse_free(cn_node *node);
 void cn_endorse_note_final(cn_node *node, cn_ledger_block *const *blocks, size_t count);
@@ -298,6 +304,9 @@ cn_status cn_admit_submit(void *ctx, const cn_span *statements, size_t count, ui
                           cn_submit_result *results, cn_err *err);
 cn_statement_phase cn_admit_phase(void *ctx, const cn_digest *id, cn_err *ret_reason);
 cn_status cn_admit_key_head(void *ctx, const cn_digest *key_id, cn_api_key_head *ret);
+/* A statement of this node itself; on the consensus thread, as is the head of a key's chain. */
+void cn_admit_own(cn_node *node, const uint8_t *p, size_t n);
+void cn_admit_head(cn_node *node, const cn_digest *key_id, cn_api_key_head *ret);
 bool cn_admit_from_peer(cn_node *node, unsigned peer, const uint8_t *p, size_t n);
 void cn_admit_task(cn_node *node, cn_admission *a); /* on the consensus thread */
 void cn_admit_final(cn_node *node, const cn_ledger_block *block);

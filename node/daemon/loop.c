@@ -445,6 +445,7 @@ static void keep_house(cn_node *node)
     node->in_events = false;
     cn_sync_poll(node, now);
     cn_endorse_poll(node, now);
+    cn_purge_poll(node, now);
     cn_core_step(node, &(cn_event){.kind = CN_EV_RTT, .rtt_ms = slowest_round_trip_ms(node)});
 }
 

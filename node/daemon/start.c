@@ -217,6 +217,7 @@ cn_status cn_node_open(const cn_config *config, cn_node **ret, cn_err *err)
     if (st == CN_OK) {
         note_start(node);
         cn_endorse_open(node);
+        cn_purge_open(node);
         st = cn_peers_open(node, err);
     }
     cn_buf_free(&genesis);
@@ -287,6 +288,7 @@ void cn_node_free(cn_node *node)
         cn_consensus_free(node->core);
     cn_bodies_free(node);
     cn_endorse_free(node);
+    cn_purge_free(node);
     while (node->events) {
         cn_local_event *e = node->events;
         node->events = e->next;

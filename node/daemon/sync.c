@@ -317,7 +317,7 @@ static void check_statement(cn_node *node, run *r, cn_stmt *stmt)
     const cn_statement *s = stmt->s;
     cn_public_key key;
     new_key *k = NULL;
-    if (s->item_count && cn_statement_check_items(s, NULL) != CN_OK) {
+    if (cn_statement_check_items(s, NULL) != CN_OK) {
         atomic_store(&r->bad, true);
         return;
     }

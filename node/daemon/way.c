@@ -66,7 +66,7 @@ static cn_status put_statement(cn_snapshot *snap, uint64_t index, uint64_t size,
     if (st != CN_OK || stored.items.n > 0) /* a registry statement has no items */
         return st;
     if (cn_statement_decode(stored.record.p, stored.record.n, &s, NULL) != CN_OK)
-        return CN_OK; /* a batch whose items were erased */
+        return CN_OK;
     bool wanted = changes_channel_key(&s->body) && *count < MAX_STATEMENTS;
     cn_statement_free(s);
     if (!wanted)

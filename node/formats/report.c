@@ -159,12 +159,18 @@ static void put_summary(const report_facts *f, cn_buf *out)
         html(out, " UTC, as their signers say");
     }
     html(out, ".</p>\n");
-    if (f->sealed + f->unreadable + f->dossier->redaction_count)
+    if (f->erased)
         html(out,
-             "<p>%zu items are sealed to certain parties, %zu are of a format that this page does not read, and %zu "
-             "are left out "
-             "of this dossier. Their digests are signed and counted all the same.</p>\n",
-             f->sealed, f->unreadable, f->dossier->redaction_count);
+             "<p>The content of %zu item%s is not here: erased everywhere by order of the member that signed it, or "
+             "left out of this "
+             "dossier. What is left proves that it existed, who signed it and when.</p>\n",
+             f->erased, f->erased == 1 ? "" : "s");
+    if (f->sealed + f->unreadable)
+        html(out,
+             "<p>%zu items are sealed to certain parties, and %zu are of a format that this page does not read. Their "
+             "digests are "
+             "signed and counted all the same.</p>\n",
+             f->sealed, f->unreadable);
 }
 
 /* ---- events ---- */
@@ -426,6 +432,15 @@ static void put_foreign(const cn_foreign_payload *f, cn_buf *out)
     free(p);
 }
 
+static void put_erasure(const cn_erasure_payload *e, cn_buf *out)
+{
+    static const char *const reasons[] = {"", "no reason given", "the person concerned asked for it",
+                                          "the term for keeping it is over", "recorded by mistake"};
+    html(out, "orders items %u to %u of statement ", e->start, e->start + e->count - 1);
+    short_digest(out, &e->target);
+    html(out, " to be erased everywhere: %s", reasons[e->reason]);
+}
+
 static void put_statement(const cn_statement *s, cn_buf *out)
 {
     switch (s->body.kind) {
@@ -443,6 +458,13 @@ static void put_statement(const cn_statement *s, cn_buf *out)
         break;
     case CN_PAYLOAD_FOREIGN:
         put_foreign(&s->body.foreign, out);
+        break;
+    case CN_PAYLOAD_ERASURE:
+        put_erasure(&s->body.erasure, out);
+        break;
+    case CN_PAYLOAD_PURGE:
+        html(out, "says that its node erased what was ordered by statement ");
+        short_digest(out, &s->body.purge.erasure);
         break;
     case CN_PAYLOAD_BALLOT:
         html(out, s->body.ballot.approve ? "approves proposal " : "refuses proposal ");

@@ -263,6 +263,10 @@ static cn_status take_items(report_facts *f, const cn_statement *s, cn_err *err)
     for (size_t i = 0; i < s->item_count; i++) {
         report_event e;
         bool other;
+        if (cn_item_is_erased(s->item[i].p, s->item[i].n)) {
+            f->erased++;
+            continue;
+        }
         report_event_open(s, i, &e);
         f->sealed += e.format == CN_ITEM_SEALED;
         f->envelopes += e.format == CN_ITEM_ENVELOPE;

@@ -43,7 +43,7 @@ typedef struct report_facts {
     size_t name_count, name_cap;
     report_series series[REPORT_MAX_SERIES];
     size_t series_count;
-    size_t events, readings, sealed, unreadable, envelopes;
+    size_t events, readings, erased, sealed, unreadable, envelopes;
     int64_t first_ms, last_ms; /* event times; 0, 0: none */
 } report_facts;
 

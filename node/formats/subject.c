@@ -188,7 +188,7 @@ static bool other_epc(const char *uri, size_t n)
 
 cn_status cn_subject_canonical_n(const char *uri, size_t n, char *out, size_t cap, unsigned *ret_flags, cn_err *err)
 {
-    static const char governance[] = "urn:carnet:governance";
+    static const char governance[] = "urn:carnet:governance", erasures[] = "urn:carnet:erasures";
     char gs1[CN_GS1_URI_MAX], result[CN_SUBJECT_MAX];
     unsigned flags = 0;
     bool check = true;
@@ -206,8 +206,8 @@ cn_status cn_subject_canonical_n(const char *uri, size_t n, char *out, size_t ca
         st = member(uri + 18, n - 18, result, max, err);
     } else if (n == strlen(governance) && strncasecmp(uri, governance, n) == 0) {
         st = join(governance, "", 0, result, max, err);
-    } else if (n == strlen(governance) && strncasecmp(uri, governance, n) == 0) {
-        st = join(governance, "", 0, result, max, err);
+    } else if (n == strlen(erasures) && strncasecmp(uri, erasures, n) == 0) {
+        st = join(erasures, "", 0, result, max, err);
     } else if (begins(uri, n, "urn:carnet:document:")) {
         st = digest_name("urn:carnet:document:", uri + 20, n - 20, result, max, err);
     } else if (cn_gs1_canonical(uri, n, gs1, &check) != CN_GS1_NONE) {

@@ -6,6 +6,7 @@
  *   device or capture key                       urn:carnet:key:<hex of the key id>
  *   member, by name or id                       urn:carnet:member:<hex of the member id>
  *   what members decide by ballot               urn:carnet:governance
+ *   what was ordered to be erased               urn:carnet:erasures
  *   document digest, also as ni: (RFC 6920)     urn:carnet:document:<hex of SHA-256>
  *   any other absolute URI                      as it is
  * Only urn:carnet names with a digest can be malformed; everything else that is dirty is flagged, never refused. The

@@ -54,4 +54,8 @@ cn_status cn_apply_foreign_propose(const cn_apply *a, const cn_proposal_payload 
 /* It is accepted: writes what the row says. */
 cn_status cn_apply_foreign_decided(cn_apply *a, const cn_state_proposal *p, cn_err *err);
 
+/* erasure.c */
+cn_status cn_apply_erasure(cn_apply *a, cn_err *err);
+cn_status cn_apply_purge(cn_apply *a, cn_err *err);
+
 #endif

@@ -3,7 +3,8 @@
  *   overlay.c  changed values and frontiers, by key      rules.c   what one statement may do
  *   block.c    overlays chained to their parents         ledger.c  genesis, opening, executing, making final
  *   governance.c  proposals, ballots, readiness, and the closing of an epoch
- *   foreign.c  other networks, and proofs from them */
+ *   foreign.c  other networks, and proofs from them
+ *   erasure.c  orders to erase, and who has */
 #ifndef CARNET_NODE_LEDGER_INTERNAL_H
 #define CARNET_NODE_LEDGER_INTERNAL_H
 

@@ -232,12 +232,21 @@ cn_status cn_ledger_build(cn_ledger *l, cn_ledger_block *parent, uint64_t time_m
 
 /* ---- making final ---- */
 
+static bool has_erased(const cn_statement *s)
+{
+    for (size_t i = 0; i < s->item_count; i++)
+        if (cn_item_is_erased(s->item[i].p, s->item[i].n))
+            return true;
+    return false;
+}
+
 static void commit_statement(const cn_stmt *stmt, cn_commit_statement *out)
 {
     const cn_statement *s = stmt->s;
     *out = (cn_commit_statement){
         .record = s->record,
         .items = CN_SPAN((const uint8_t *)s->whole.p + s->record.n, s->whole.n - s->record.n),
+        .erased = has_erased(s),
         .record_digest = s->record_digest,
         .id = s->id,
         .key_id = s->body.key_id,

@@ -537,6 +537,10 @@ static cn_status apply_payload(cn_apply *a, cn_err *err)
         return cn_apply_readiness(a, err);
     case CN_PAYLOAD_FOREIGN:
         return cn_apply_foreign(a, err);
+    case CN_PAYLOAD_ERASURE:
+        return cn_apply_erasure(a, err);
+    case CN_PAYLOAD_PURGE:
+        return cn_apply_purge(a, err);
     }
     return cn_fail(err, CN_INVALID, "body.payload", "the payload is not known");
 }

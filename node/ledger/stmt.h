@@ -10,7 +10,8 @@ typedef struct cn_stmt {
     cn_statement *s;
     atomic_uint refs;
     atomic_bool verified; /* its signature has been checked on this node */
-    atomic_bool foreign;  /* and so has the foreign proof in it, but for what is known of the network */
+    atomic_bool foreign;  /* and so has what it carries: the foreign proof, but for what is known of the network, or the
+                             record that is to be erased */
 } cn_stmt;
 
 cn_stmt *cn_stmt_new(cn_statement *s); /* takes s; NULL: out of memory, s is freed */

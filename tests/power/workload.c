@@ -113,7 +113,8 @@ static void commit(life *l)
     l->count = 0;
     if (fx_random(&l->random) % 4 == 0) {
         uint64_t index = 2 + fx_random(&l->random) % (last.log_size - 2);
-        must(cn_store_erase_items(l->f.store, &index, 1, NULL) == CN_OK, "erase");
+        bool fresh;
+        must(cn_store_erase_items(l->f.store, index, 0, 1, &fresh, NULL) == CN_OK, "erase");
         say(NOTE_ERASED, index, NULL);
     }
     if (fx_random(&l->random) % 4 == 0)

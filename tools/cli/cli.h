@@ -83,10 +83,12 @@ bool cli_parse_roles(const char *text, uint32_t *ret); /* "forwarder,insurer" to
     X("ballot", cmd_ballot, "vote on a proposal")                                                                      \
     X("ready", cmd_ready, "say that a node which joins, or rotates its keys, is synced")                               \
     X("foreign", cmd_foreign, "other Carnet networks: prove, submit, advance, list")                                   \
+    X("erase", cmd_erase, "order that items which your member signed are erased on every node")                        \
     X("evidence", cmd_evidence, "proofs of misbehaviour by validators: export, verify")                                \
     X("member", cmd_member, "members: list, register")                                                                 \
     X("keygen", cmd_keygen, "make a key file")                                                                         \
     X("fsck", cmd_fsck, "check a ledger on disk: every hash, both trees, all indexes")                                 \
+    X("compact", cmd_compact, "copy a ledger on disk without what was erased")                                         \
     X("config", cmd_config, "check a configuration file")                                                              \
     X("bench", cmd_bench, "measure a network and the machine's limits in one run")
 #define CLI_DECLARE(name, function, summary) int function(int argc, char **argv);

@@ -1,4 +1,4 @@
-/* Commands that need no node: fsck, config. */
+/* Commands that need no node: fsck, compact, config. */
 #include "node/config/config.h"
 #include "node/formats/genesis.h"
 #include "storage/guard.h"
@@ -66,6 +66,25 @@ int cmd_fsck(int argc, char **argv)
     status = st == CN_OK ? report(&print, &result) : cli_complain(EXIT_USE, &err);
     json_decref(print.faults);
     return status;
+}
+
+/* A ledger without freed pages: what was erased is then on this disk no more, once the old one is deleted. */
+int cmd_compact(int argc, char **argv)
+{
+    cli_option options[] = {{"--to", false, true, "empty folder for the copy", NULL}, {0}};
+    cli_args args;
+    int status;
+    cn_err err = {0};
+    if (!cli_parse(argc, argv, "compact --to DIR DATA-DIR", options, &args, &status))
+        return status;
+    if (args.count != 1)
+        return cli_say(EXIT_USE, "compact needs the folder of one ledger (data.dir of a node that is stopped)");
+    cn_store_options where = {.dir = args.positional[0], .read_only = true};
+    if (cn_store_compact(&where, cli_value(&args, "--to"), &err) != CN_OK)
+        return cli_complain(EXIT_NO, &err);
+    printf("%s: put it in the place of %s while the node is stopped, and delete that\n", cli_value(&args, "--to"),
+           args.positional[0]);
+    return EXIT_GOOD;
 }
 
 static json_t *config_json(const cn_config *config)

@@ -118,7 +118,7 @@ static cn_status take_native(building *b, const cn_buf *bytes, cn_err *err)
     cn_err own = {0};
     cn_status st = cn_statement_decode(bytes->p, bytes->n, &s, &own);
     if (st == CN_OK)
-        st = cn_statement_check_items(s, &own);
+        st = cn_statement_check_whole(s, &own);
     cn_statement_free(s);
     if (st != CN_OK)
         return cn_fail(err, st, b->path, "%s: %s", own.field, own.text);

@@ -58,6 +58,12 @@ static void print_report(cn_verify_report *r)
             strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &tm);
         printf("all of it existed at %s, says the time authority %s\n", when, plain(r->time_authority));
     }
+    if (r->accepted && r->erased_items)
+        printf("%llu items were erased by order of the member that signed them; see the statements about it\n",
+               (unsigned long long)r->erased_items);
+    if (r->accepted && r->redacted_items)
+        printf("%llu items are left out of this dossier, as its manifest names them\n",
+               (unsigned long long)r->redacted_items);
     if (r->accepted && r->unreadable_items)
         printf("%llu items are sealed or of a format without a reader here; what they name was not checked\n",
                (unsigned long long)r->unreadable_items);

@@ -5,6 +5,7 @@
  *   pairings.c  ties of containers      governance.c  what members decided by ballot
  *   foreign.c   other networks, and proofs from them
  *   outside.c   receipts, notes, earlier checkpoints, anchors
+ *   erasure.c   what was erased or left out
  *   time.c      time tokens             report.c   the readable page */
 #ifndef CARNET_TOOLS_VERIFY_INTERNAL_H
 #define CARNET_TOOLS_VERIFY_INTERNAL_H
@@ -88,6 +89,8 @@ typedef struct verifier {
     declared *declared; /* by place, of statements that are no event batches */
     link *link;         /* ascending */
     size_t link_count, link_cap;
+    size_t *order; /* places of orders to erase, by statement id */
+    size_t order_count;
     bool ends_witnessed; /* trusted time tokens say that each closing block was there soon after its time */
 } verifier;
 
@@ -127,6 +130,11 @@ void verify_pairings(verifier *v);
 void verify_pairings_free(verifier *v);
 /* An event of the statement falls into a tie of its container with the consignment, as the ties stood there. */
 bool verify_is_tied(const verifier *v, size_t place, const cn_dossier_subject *consignment);
+/* Orders to erase, and members that say they have. */
+void verify_erasure(verifier *v, const cn_statement *s, const known_key *signer, const char *where);
+void verify_collect_orders(verifier *v);
+const cn_statement *verify_find_order(const verifier *v, const cn_digest *id); /* NULL: not here */
+void verify_redactions(verifier *v);
 bool verify_in_scope(const verifier *v, size_t place); /* the statement is one that the dossier is about */
 void verify_content(verifier *v);
 void verify_consistency(verifier *v);

@@ -49,6 +49,8 @@ json_t *cn_verify_report_json(const cn_verify_report *r)
          json_object_set_new(whole, "subject_statements", number_of(r->subject_statements)) == 0 &&
          json_object_set_new(whole, "items", number_of(r->items)) == 0 &&
          json_object_set_new(whole, "unreadable_items", number_of(r->unreadable_items)) == 0 &&
+         json_object_set_new(whole, "erased_items", number_of(r->erased_items)) == 0 &&
+         json_object_set_new(whole, "redacted_items", number_of(r->redacted_items)) == 0 &&
          json_object_set_new(whole, "witnessed_ms", number_of(r->witnessed_ms)) == 0 &&
          json_object_set_new(whole, "time_authority", text_of(r->time_authority)) == 0;
     if (json_object_set_new(whole, "steps", steps) != 0 || !ok) {

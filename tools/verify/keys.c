@@ -214,6 +214,7 @@ static void check_one(verifier *v, size_t i)
     if (s->body.kind == CN_PAYLOAD_REGISTRY)
         apply_registry(v, s, index, where);
     verify_governance(v, s, verify_find_key(v, &s->body.key_id), index, where);
+    verify_erasure(v, s, verify_find_key(v, &s->body.key_id), where);
     verify_foreign(v, s, verify_find_key(v, &s->body.key_id), index, where);
 }
 

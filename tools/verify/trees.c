@@ -116,6 +116,14 @@ static void list_tags(tag_list *list, const verifier *v, const cn_statement *s)
     case CN_PAYLOAD_READINESS:
         add_governance(list, v, s, &b->readiness.member, false);
         break;
+    case CN_PAYLOAD_ERASURE:
+    case CN_PAYLOAD_PURGE: {
+        const cn_statement *order = b->kind == CN_PAYLOAD_ERASURE ? s : verify_find_order(v, &b->purge.erasure);
+        for (size_t i = 0; order && i < order->body.erasure.subject_count; i++)
+            add_tag(list, order->body.erasure.subject[i]);
+        add_tag(list, cn_erasures_subject(v->genesis.subject_salt));
+        break;
+    }
     case CN_PAYLOAD_FOREIGN:
         for (size_t i = 0; i < b->foreign.subject_count; i++)
             add_tag(list, b->foreign.subject[i]);

@@ -188,15 +188,6 @@ bool verify_in_scope(const verifier *v, size_t place)
     return subject && verify_is_leaf(subject, d->statement[place].log_index);
 }
 
-/* What the manifest says to be left out must be left out, and nothing else may be. */
-static void check_redactions(verifier *v)
-{
-    for (size_t i = 0; i < v->dossier.redaction_count; i++)
-        verify_fault(v, CN_STEP_REDACTIONS, CN_CONFLICT, "manifest.json",
-                     "item %u of log index %llu is named as left out, but is here",
-                     (unsigned)v->dossier.redaction[i].item, (unsigned long long)v->dossier.redaction[i].log_index);
-}
-
 static void check_statements(verifier *v)
 {
     size_t n = v->dossier.statement_count;
@@ -209,12 +200,13 @@ static void check_statements(verifier *v)
     for (size_t i = 0; i < n; i++)
         check_statement(v, i);
     verify_collect_pairings(v);
+    verify_collect_orders(v);
     verify_keys(v);
     verify_trees(v);
     verify_pairings(v);
     verify_content(v);
     verify_consistency(v);
-    check_redactions(v);
+    verify_redactions(v);
     for (cn_verify_step step = CN_STEP_INCLUSION; step < CN_VERIFY_REQUIRED; step++)
         holds(v, step);
 }
@@ -308,6 +300,7 @@ cn_status cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,
     free(v->statement);
     verify_pairings_free(v);
     verify_trees_free(v);
+    free(v->order);
     verify_keys_free(v);
     verify_governance_free(v);
     verify_foreign_free(v);

@@ -65,7 +65,7 @@ typedef struct cn_verify_report {
     uint64_t checkpoint_height, checkpoint_time_ms;
     uint64_t statements;         /* in the dossier */
     uint64_t subject_statements; /* of the subject */
-    uint64_t items, unreadable_items;
+    uint64_t items, unreadable_items, erased_items, redacted_items;
     uint64_t witnessed_ms;    /* a trusted time authority says that the checkpoint existed then; 0: none */
     char time_authority[256]; /* its name */
 } cn_verify_report;

@@ -89,6 +89,15 @@ static void same_body(const cn_body *a, const cn_body *b)
         cr_assert_arr_eq(&a->readiness.block, &b->readiness.block, 32);
         cr_assert_arr_eq(&a->readiness.signature, &b->readiness.signature, sizeof a->readiness.signature);
         break;
+    case CN_PAYLOAD_ERASURE:
+        cr_assert_eq(a->erasure.record.n, b->erasure.record.n);
+        cr_assert_arr_eq(a->erasure.record.p, b->erasure.record.p, a->erasure.record.n);
+        cr_assert(a->erasure.start == b->erasure.start && a->erasure.count == b->erasure.count &&
+                  a->erasure.reason == b->erasure.reason);
+        break;
+    case CN_PAYLOAD_PURGE:
+        cr_assert_arr_eq(&a->purge.erasure, &b->purge.erasure, 32);
+        break;
     case CN_PAYLOAD_FOREIGN:
         cr_assert_eq(a->foreign.kind, b->foreign.kind);
         cr_assert_arr_eq(&a->foreign.network, &b->foreign.network, 32);

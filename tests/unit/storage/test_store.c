@@ -357,24 +357,39 @@ Test(store, a_block_that_does_not_fit_changes_nothing)
 Test(store, erased_items_leave_every_proof_valid)
 {
     fx f;
-    cn_stored_statement s;
-    uint64_t index[2] = {3, 4}, missing = 1000;
+    cn_stored_statement s, before;
+    cn_buf erased;
     char copy[64];
+    bool fresh = false;
+    cn_err err = {0};
     begin(&f, 8);
     fx_commit(&f, fx_statements(&f, 6));
     fx_block *b = fx_statements(&f, 2); /* received after others erased its items */
-    b->statement[1].items = CN_SPAN(NULL, 0);
+    cn_buf_init(&erased, CN_MAX_STATEMENT_BYTES);
+    cr_assert_eq(cn_items_erase(b->statement[1].items, 0, 1, &erased, &fresh, NULL), CN_OK);
+    b->statement[1].items = CN_SPAN(erased.p, erased.n);
     b->statement[1].erased = true;
     fx_commit(&f, b);
     fx_commit(&f, fx_checkpoint(&f, NULL, 0));
-    cr_assert_eq(cn_store_erase_items(f.store, &missing, 1, NULL), CN_NOT_FOUND);
-    cr_assert_eq(cn_store_erase_items(f.store, index, 2, NULL), CN_OK);
-    cr_assert_eq(cn_store_erase_items(f.store, index, 2, NULL), CN_OK);
     cn_snapshot *snap = snapshot(&f);
-    cr_assert(cn_snapshot_statement(snap, 3, &s, NULL) == CN_OK && s.items.n == 0 && s.erased && s.record.n > 0);
+    cr_assert_eq(cn_snapshot_statement(snap, 3, &before, NULL), CN_OK);
+    cn_buf_free(&erased);
+    cn_buf_init(&erased, CN_MAX_STATEMENT_BYTES);
+    cn_put_bytes(&erased, before.items.p, before.items.n);
+    cn_snapshot_close(snap);
+    cr_expect_eq(cn_store_erase_items(f.store, 1000, 0, 1, &fresh, &err), CN_NOT_FOUND);
+    cr_expect_eq(cn_store_erase_items(f.store, 3, 0, 4, &fresh, &err), CN_NOT_FOUND, "there are three items at most");
+    cr_expect_eq(cn_store_erase_items(f.store, 3, 0, 0, &fresh, &err), CN_NOT_FOUND);
+    cr_expect(cn_store_erase_items(f.store, 3, 0, 1, &fresh, &err) == CN_OK && fresh, "%s", err.text);
+    cr_expect(cn_store_erase_items(f.store, 3, 0, 1, &fresh, &err) == CN_OK && !fresh, "twice is the same");
+    snap = snapshot(&f);
+    cr_assert_eq(cn_snapshot_statement(snap, 3, &s, NULL), CN_OK);
+    cr_expect(s.erased && s.items.n > CN_ITEM_ERASED_LEN && s.record.n > 0);
+    cr_expect_neq(s.items.n, erased.n, "the first item is 33 bytes now");
     cr_assert(cn_snapshot_statement(snap, 2, &s, NULL) == CN_OK && s.items.n > 0 && !s.erased);
     cr_assert(cn_snapshot_statement(snap, 9, &s, NULL) == CN_OK && s.erased);
     cn_snapshot_close(snap);
+    cn_buf_free(&erased);
     fx_directory(copy);
     cr_assert_eq(cn_store_compact(&f.options, copy, NULL), CN_OK);
     fx compacted = f;

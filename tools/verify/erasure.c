@@ -1,0 +1,160 @@
+/* What is not readable in the dossier, and why: an item was erased everywhere, as its signer's member ordered, or this
+ * dossier leaves it out. Its leaf hash stands in its place either way, so that items_root still holds. Held to the
+ * rules of node/ledger/erasure.c. */
+#include "tools/verify/internal.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Authority of orders and attestations; the order's batch must be signed by a key of the same member. */
+void verify_erasure(verifier *v, const cn_statement *s, const known_key *signer, const char *where)
+{
+    const cn_body *b = &s->body;
+    cn_err err = {0};
+    if (!signer || (b->kind != CN_PAYLOAD_ERASURE && b->kind != CN_PAYLOAD_PURGE))
+        return;
+    if (signer->purpose != CN_PURPOSE_CAPTURE)
+        verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "it was not signed by a member's capture key");
+    if (b->kind != CN_PAYLOAD_ERASURE)
+        return;
+    const known_key *of = verify_find_key(v, &b->erasure.key_id);
+    if (!of)
+        return; /* the batch is not here, or its key is missed already */
+    if (!cn_digest_eq(&of->owner, &signer->owner))
+        verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "it orders to erase what another member's key signed");
+    if (cn_erasure_verify(&b->erasure, &v->genesis.network, &of->key, &err) != CN_OK)
+        verify_fault(v, CN_STEP_AUTHORITY, err.code, where, "%s: %s", err.field, err.text);
+}
+
+/* ---- orders ---- */
+
+static int by_id(const void *a, const void *b, void *ctx)
+{
+    const verifier *v = ctx;
+    return cn_digest_cmp(&v->statement[*(const size_t *)a]->id, &v->statement[*(const size_t *)b]->id);
+}
+
+void verify_collect_orders(verifier *v)
+{
+    v->order = calloc(v->dossier.statement_count + 1, sizeof *v->order);
+    CN_ASSERT(v->order);
+    for (size_t i = 0; i < v->dossier.statement_count; i++)
+        if (v->statement[i] && v->statement[i]->body.kind == CN_PAYLOAD_ERASURE)
+            v->order[v->order_count++] = i;
+    qsort_r(v->order, v->order_count, sizeof *v->order, by_id, v);
+}
+
+const cn_statement *verify_find_order(const verifier *v, const cn_digest *id)
+{
+    size_t low = 0, high = v->order_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const cn_statement *s = v->statement[v->order[middle]];
+        int order = cn_digest_cmp(&s->id, id);
+        if (order == 0)
+            return s;
+        if (order < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return NULL;
+}
+
+/* ---- items ---- */
+
+static const cn_digest *batch_of(const verifier *v, size_t place)
+{
+    return &v->statement[place]->body.erasure.record_digest;
+}
+
+static int by_batch(const void *a, const void *b, void *ctx)
+{
+    return cn_digest_cmp(batch_of(ctx, *(const size_t *)a), batch_of(ctx, *(const size_t *)b));
+}
+
+/* The orders about the statement's record: [*ret_first, returned) of those sorted by batch. */
+static size_t orders_about(const verifier *v, const size_t *order, size_t place, size_t *ret_first)
+{
+    const cn_digest *record = &v->statement[place]->record_digest;
+    size_t low = 0, high = v->order_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (cn_digest_cmp(batch_of(v, order[middle]), record) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    *ret_first = low;
+    while (low < v->order_count && cn_digest_eq(batch_of(v, order[low]), record))
+        low++;
+    return low;
+}
+
+static bool is_redacted(const cn_dossier *d, uint64_t log_index, uint32_t item)
+{
+    size_t low = 0, high = d->redaction_count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        const cn_dossier_redaction *r = &d->redaction[middle];
+        if (r->log_index == log_index && r->item == item)
+            return true;
+        if (r->log_index < log_index || (r->log_index == log_index && r->item < item))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return false;
+}
+
+/* A later statement of the dossier orders exactly this item to be erased. */
+static bool was_ordered(const verifier *v, const size_t *order, size_t first, size_t end, size_t place, uint32_t item)
+{
+    for (size_t i = first; i < end; i++) {
+        const cn_erasure_payload *e = &v->statement[order[i]]->body.erasure;
+        if (order[i] > place && item >= e->start && item - e->start < e->count)
+            return true;
+    }
+    return false;
+}
+
+static size_t check_items(verifier *v, const size_t *order, size_t place)
+{
+    const cn_statement *s = v->statement[place];
+    uint64_t index = v->dossier.statement[place].log_index;
+    size_t first, end = orders_about(v, order, place, &first), redacted = 0;
+    char where[96];
+    verify_where(v, place, where);
+    for (uint32_t k = 0; k < s->item_count; k++) {
+        bool erased = cn_item_is_erased(s->item[k].p, s->item[k].n), named = is_redacted(&v->dossier, index, k);
+        redacted += named;
+        if (named && !erased)
+            verify_fault(v, CN_STEP_REDACTIONS, CN_CONFLICT, where, "item %u is named as left out, but is here", k);
+        if (!erased)
+            continue;
+        bool ordered = was_ordered(v, order, first, end, place, k);
+        v->report->erased_items += ordered;
+        v->report->redacted_items += named;
+        if (!ordered && !named)
+            verify_fault(v, CN_STEP_REDACTIONS, CN_NOT_FOUND, where,
+                         "the content of item %u is missing: no order to erase it is here, and the manifest does not "
+                         "name it",
+                         k);
+    }
+    return redacted;
+}
+
+void verify_redactions(verifier *v)
+{
+    size_t redacted = 0, *order = calloc(v->order_count + 1, sizeof *order);
+    CN_ASSERT(order);
+    memcpy(order, v->order, v->order_count * sizeof *order);
+    qsort_r(order, v->order_count, sizeof *order, by_batch, v);
+    for (size_t i = 0; i < v->dossier.statement_count; i++)
+        if (v->statement[i] && v->statement[i]->item_count)
+            redacted += check_items(v, order, i);
+    free(order);
+    if (redacted != v->dossier.redaction_count)
+        verify_fault(v, CN_STEP_REDACTIONS, CN_NOT_FOUND, "manifest.json",
+                     "it names items as left out that no statement here has");
+}
