@@ -77,6 +77,10 @@ compile shared-c "$cc" -std=c99 "$here/embed.c"
 compile shared-cxx "$cxx" -std=c++11 "$work/embed.cc"
 LD_LIBRARY_PATH=$lib outcomes "$work/shared-c"
 LD_LIBRARY_PATH=$lib outcomes "$work/shared-cxx"
+# Threads of one program.
+compile threads "$cc" "-std=gnu99 -pthread" "$here/threads.c"
+LD_LIBRARY_PATH=$lib "$work/threads" "$digest" "$work"/dossiers/*.zip || fail "threads find other things than one alone"
+
 # A program in a locale with decimal commas makes the same page, and so accepts the same dossiers.
 mkdir "$work/locale"
 if localedef -f UTF-8 -i de_DE "$work/locale/de_DE.UTF-8" 2>/dev/null; then

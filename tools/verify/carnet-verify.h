@@ -1,8 +1,9 @@
 /* carnet-verify: offline verification of Carnet's audit dossiers, for programs that are not Carnet.
  *
  * A dossier is one ZIP file (docs/audit-format.md). The one thing to be trusted is the genesis digest of the network,
- * which you have from its members, not from the file. Nothing here opens a socket, a file or a database, prints, or
- * ends the process because of what a dossier holds.
+ * which you have from its members, not from the file. Nothing here opens a socket or a database, prints, or ends the
+ * process because of what a dossier holds; no file is opened but those that libcrypto and libc read to set themselves
+ * up.
  *
  *     carnet_verify_options *options = carnet_verify_options_new();
  *     carnet_verify_report *report = NULL;
@@ -13,9 +14,11 @@
  *     carnet_verify_options_free(options);
  *
  * Threads: every function may be called by any thread at any time. Options and reports belong to the caller; one that
- * is not being changed or freed may be used by several threads at once. Texts are UTF-8 without control characters, and
- * live as long as the report. What is optional is 0, "" or not set. The interface only grows: functions and steps are
- * added, and steps are found by their names. */
+ * is not being changed or freed may be used by several threads at once.
+ *
+ * Texts are UTF-8 without control characters, and live as long as the report.
+ *
+ * The interface only grows: functions and steps are added, and steps are found by their names. */
 #ifndef CARNET_VERIFY_H
 #define CARNET_VERIFY_H
 
