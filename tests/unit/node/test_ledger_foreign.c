@@ -437,3 +437,179 @@ Test(foreign, every_shorter_and_every_changed_byte_reads_as_what_it_is_or_not_at
     free(again);
     free(s.p);
 }
+
+/* ---- any order ---- */
+
+#define EPOCHS 3u
+#define EVENTS 12u
+#define PROPOSALS 64u
+
+typedef struct saved { /* a proof as it could be had in some epoch of the bank's */
+    cn_buf bytes;
+    unsigned event;
+    uint64_t epoch;
+} saved;
+
+typedef struct any_order {
+    uint64_t random;
+    saved proof[EVENTS * EPOCHS];
+    size_t proofs;
+    cn_digest event[EVENTS];
+    unsigned events;
+    cn_buf step[EPOCHS];              /* from epoch 1, 2, ... to the next */
+    cn_foreign_network epoch[EPOCHS]; /* what a ballot may make known */
+    cn_digest proposal[PROPOSALS];
+    unsigned proposals;
+    bool relied[EVENTS];
+    unsigned taken, refused;
+} any_order;
+
+static uint64_t below(any_order *o, uint64_t n)
+{
+    o->random = o->random * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (o->random >> 33) % n;
+}
+
+static void save_epoch(any_order *o, uint64_t epoch)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        cn_statement *s = fx_event(&bank, &bank.member[0], BOX, 100 + o->events);
+        o->event[o->events++] = s->id;
+        fx_wait(&bank, s);
+    }
+    cr_assert(fx_commit(&bank));
+    for (unsigned i = 0; i < o->events; i++) {
+        saved *p = &o->proof[o->proofs++];
+        *p = (saved){.event = i, .epoch = epoch};
+        export(&o->event[i], &p->bytes);
+    }
+    cn_foreign_proof *p = calloc(1, sizeof *p);
+    cr_assert_not_null(p);
+    cr_assert_eq(cn_foreign_read(o->proof[o->proofs - 1].bytes.p, o->proof[o->proofs - 1].bytes.n, p, NULL), CN_OK);
+    o->epoch[epoch - 1] = (cn_foreign_network){
+        .name = "bank-net", .epoch = epoch, .set = p->header[0].set, .height = epoch == 1 ? 0 : 1, .log_size = 2};
+    free(p);
+}
+
+/* The bank's history: three epochs, with proofs as they could be had in each. */
+static void live(any_order *o)
+{
+    fx_signer fifth;
+    save_epoch(o, 1);
+    ch_register_fifth(&bank, &fifth);
+    ch_join(&bank, &fifth);
+    export_advance(1, &o->step[0]);
+    save_epoch(o, 2);
+    ch_rotate(&bank, 1, 5, &fifth);
+    export_advance(2, &o->step[1]);
+    save_epoch(o, 3);
+}
+
+/* Executes, or leaves no trace. */
+static bool offer(any_order *o, fx_signer *s, cn_body *body, cn_digest *ret_id)
+{
+    fx_signer before = *s;
+    cn_statement *statement = fx_sign(&here, s, body);
+    cn_digest id = statement->id;
+    cn_stmt *stmt = cn_stmt_new(statement);
+    bool ok = cn_ledger_try(here.ledger, stmt, NULL) == CN_OK;
+    if (ok) {
+        here.waiting[here.waiting_count++] = cn_stmt_ref(stmt);
+        cr_assert(fx_commit(&here));
+        o->taken++;
+    } else {
+        *s = before;
+        o->refused++;
+    }
+    cn_stmt_unref(stmt);
+    if (ret_id)
+        *ret_id = id;
+    return ok;
+}
+
+static void propose_any(any_order *o, fx_signer *s)
+{
+    cn_body *b = proposal(below(o, 4) == 0);
+    if (!b->proposal.foreign.withdraw)
+        b->proposal.foreign = o->epoch[below(o, EPOCHS)];
+    if (o->proposals < PROPOSALS && offer(o, s, b, &o->proposal[o->proposals]))
+        o->proposals++;
+}
+
+/* The verdict must be the one that a reader of the state expects. */
+static void rely_any(any_order *o, fx_signer *s)
+{
+    const saved *p = &o->proof[below(o, o->proofs)];
+    cn_state_foreign known;
+    bool expected =
+        state(&known) && known.status == CN_FOREIGN_ACTIVE && known.epoch == p->epoch && !o->relied[p->event];
+    bool ok = offer(o, s, relying(&p->bytes, below(o, 2) ? CARGO : BOX), NULL);
+    cr_expect_eq(ok, expected, "event %u proved in epoch %llu", p->event, (unsigned long long)p->epoch);
+    o->relied[p->event] = o->relied[p->event] || ok;
+}
+
+static void advance_any(any_order *o, fx_signer *s)
+{
+    uint64_t from = 1 + below(o, EPOCHS - 1);
+    cn_state_foreign known, after;
+    bool expected = state(&known) && known.status == CN_FOREIGN_ACTIVE && known.epoch == from;
+    bool ok = offer(o, s, relying(&o->step[from - 1], NULL), NULL);
+    cr_expect_eq(ok, expected, "from epoch %llu", (unsigned long long)from);
+    cr_expect(!ok || (state(&after) && after.epoch == from + 1));
+}
+
+static void act(any_order *o)
+{
+    fx_signer *s = &here.member[below(o, 4)];
+    uint64_t what = below(o, 100);
+    if (what < 12)
+        propose_any(o, s);
+    else if (what < 55 && o->proposals)
+        offer(o, s,
+              ch_ballot(&o->proposal[o->proposals - 1 - below(o, o->proposals < 3 ? o->proposals : 3)],
+                        &bank.genesis.network, below(o, 8) > 0),
+              NULL);
+    else if (what < 85)
+        rely_any(o, s);
+    else if (what < 97)
+        advance_any(o, s);
+    else
+        fx_reopen(&here);
+}
+
+/* Whatever the ledger takes, in whatever order, the offline verifier takes too: two implementations of the same rules.
+ */
+Test(foreign, any_order_of_statements_is_judged_alike_by_ledger_and_verifier)
+{
+    any_order *o = calloc(1, sizeof *o);
+    char uri[128];
+    cr_assert_not_null(o);
+    const char *seed = getenv("CARNET_TEST_SEED");
+    o->random = seed ? strtoull(seed, NULL, 10) : 7;
+    live(o);
+    for (unsigned i = 0; i < 300; i++)
+        act(o);
+    unsigned relied = 0;
+    for (unsigned i = 0; i < o->events; i++)
+        relied += o->relied[i];
+    cr_expect(o->taken > 30 && o->refused > 60 && relied > 2, "%u taken, %u refused, %u relied on", o->taken,
+              o->refused, relied);
+    network_uri(uri);
+    const char *const subjects[] = {CARGO, BOX, uri, "urn:carnet:governance"};
+    for (size_t i = 0; i < sizeof subjects / sizeof subjects[0]; i++) {
+        cn_buf zip;
+        fx_audit(&here, subjects[i], &zip);
+        cn_verify_report *report = fx_verify(&here, &zip);
+        for (int k = 0; k < CN_STEP_COUNT; k++)
+            cr_expect_neq(report->step[k].verdict, CN_VERDICT_FAILED, "%s: %s: %s", subjects[i],
+                          cn_verify_step_name((cn_verify_step)k), report->step[k].err.text);
+        cr_expect(report->accepted);
+        free(report);
+        cn_buf_free(&zip);
+    }
+    for (size_t i = 0; i < o->proofs; i++)
+        cn_buf_free(&o->proof[i].bytes);
+    cn_buf_free(&o->step[0]);
+    cn_buf_free(&o->step[1]);
+    free(o);
+}
