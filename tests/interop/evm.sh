@@ -20,15 +20,15 @@ cp "$here"/evm/* "$work/"
 "$bin/carnet" testnet up --dir "$work/net" --base-port "$port" --checkpoint-ms 200 >/dev/null || fail "up"
 api=http://127.0.0.1:$((port + 1))
 key() { echo "$work/net/$1/keys/capture.key"; }
-cat >"$work/event.json" <<'EVENT'
-{"@context": ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"], "type": "ObjectEvent", "action": "OBSERVE",
- "eventTime": "2026-05-01T08:00:00.000Z", "eventTimeZoneOffset": "+03:00", "epcList": ["urn:epc:id:sgtin:0614141.107346.2018"]}
-EVENT
+# The release by customs, of the sample shipment.
+"$bin/carnet-sample" --out "$work/sample" >/dev/null || fail "carnet-sample"
+event=$work/sample/09-customs-release.json
+subject=urn:carnet:ucr:6KEP051234567A-AVO-0114
 for n in 1 2 3 4 5 6 7; do # neighbours in the log and in the state
     "$bin/carnet" keygen --purpose device --out "$work/$n.key" >/dev/null
     "$bin/carnet" device register --api "$api" --key "$(key exporter)" --new-key "$work/$n.key" >/dev/null || fail "register"
 done
-id=$("$bin/carnet" submit --api "$api" --key "$(key bank)" --wait "$work/event.json" | head -n 1)
+id=$("$bin/carnet" submit --api "$api" --key "$(key customs)" --wait "$event" | head -n 1)
 export_as() { # NAME EPOCH OPTION...
     local out="$work/$1-$2.json"
     shift 2
@@ -36,7 +36,7 @@ export_as() { # NAME EPOCH OPTION...
 }
 export_all() {
     export_as statement "$1" --statement "$id"
-    export_as present "$1" --subject urn:epc:id:sgtin:0614141.107346.2018
+    export_as present "$1" --subject "$subject"
     export_as absent "$1" --subject "$absent"
 }
 # Absence has two neighbours but at the ends of the map: the key of what is absent is a digest, so the first such one is soon found.

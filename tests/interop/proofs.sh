@@ -21,10 +21,10 @@ cp "$here/package.json" "$here/package-lock.json" "$here/receipts.mjs" "$here/ic
 
 "$bin/carnet" testnet up --dir "$work/net" --base-port 19500 --checkpoint-ms 200 >/dev/null || fail "up"
 api=http://127.0.0.1:19501
-cat >"$work/event.json" <<'EVENT'
-{"@context": ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"], "type": "ObjectEvent", "action": "OBSERVE",
- "eventTime": "2026-05-01T08:00:00.000Z", "eventTimeZoneOffset": "+03:00", "epcList": ["urn:epc:id:sgtin:0614141.107346.2018"]}
-EVENT
+# The release by customs, of the sample shipment.
+"$bin/carnet-sample" --out "$work/sample" >/dev/null || fail "carnet-sample"
+event=$work/sample/09-customs-release.json
+subject=urn:carnet:ucr:6KEP051234567A-AVO-0114
 for n in 1 2 3 4 5; do # neighbours, so that the path has several nodes
     "$bin/carnet" keygen --purpose device --out "$work/$n.key" >/dev/null
     "$bin/carnet" device register --api "$api" --key "$work/net/exporter/keys/capture.key" --new-key "$work/$n.key" >/dev/null || fail "register"
@@ -37,7 +37,7 @@ while :; do
     [ $((size & (size - 1))) -eq 0 ] || break
     sleep 0.2
 done
-id=$("$bin/carnet" submit --api "$api" --key "$work/net/bank/keys/capture.key" --wait "$work/event.json" | head -n 1)
+id=$("$bin/carnet" submit --api "$api" --key "$work/net/customs/keys/capture.key" --wait "$event" | head -n 1)
 curl -sS "$api/v1/statements/$id" >"$work/statement.json"
 index=$(json 'print $j->{log_index}' <"$work/statement.json")
 height=$(json 'print $j->{height}' <"$work/statement.json")
@@ -62,7 +62,6 @@ cmp "$work/all.cbor" "$work/again.cbor" || fail "two exports differ"
 
 "$bin/carnet" export --api "$api" --consistency-from "$size" --format cose --member "${signers%%$'\n'*}" \
     --out "$work/${signers%%$'\n'*}.consistency" >/dev/null || fail "export of a consistency receipt"
-subject=urn:epc:id:sgtin:0614141.107346.2018
 "$bin/carnet" export --api "$api" --subject "$subject" --format ics23 --out "$work/present.json" >/dev/null || fail "export ics23"
 "$bin/carnet" export --api "$api" --subject urn:example:never --format ics23 --out "$work/absent.json" >/dev/null || fail "export absence"
 [ "$(json 'print $j->{present} ? 1 : 0' <"$work/present.json")$(json 'print $j->{present} ? 1 : 0' <"$work/absent.json")" = 10 ] ||

@@ -79,12 +79,12 @@ stranger=http://127.0.0.1:$((port + 30))/stranger
 CARNET_TIME_AUTHORITIES=$work/trusted/ca.pem "$bin/carnet" testnet up --dir "$work/net" --base-port "$port" --checkpoint-ms 200 >/dev/null || fail "up"
 api=http://127.0.0.1:$((port + 1))
 genesis=$(cat "$work/net/genesis.digest")
-cat >"$work/event.json" <<'EVENT'
-{"@context": ["https://ref.gs1.org/standards/epcis/2.0.0/epcis-context.jsonld"], "type": "ObjectEvent", "action": "OBSERVE",
- "eventTime": "2026-05-01T08:00:00.000Z", "eventTimeZoneOffset": "+03:00", "epcList": ["urn:epc:id:sgtin:0614141.107346.2018"]}
-EVENT
-"$bin/carnet" submit --api "$api" --key "$work/net/bank/keys/capture.key" --wait "$work/event.json" >/dev/null || fail "submit"
-audit() { "$bin/carnet" audit --api "$api" --subject urn:epc:id:sgtin:0614141.107346.2018 --out "$1" >/dev/null || fail "audit"; }
+# The release by customs, of the sample shipment.
+"$bin/carnet-sample" --out "$work/sample" >/dev/null || fail "carnet-sample"
+event=$work/sample/09-customs-release.json
+subject=urn:carnet:ucr:6KEP051234567A-AVO-0114
+"$bin/carnet" submit --api "$api" --key "$work/net/customs/keys/capture.key" --wait "$event" >/dev/null || fail "submit"
+audit() { "$bin/carnet" audit --api "$api" --subject "$subject" --out "$1" >/dev/null || fail "audit"; }
 verdict() { "$bin/carnet" verify --json --genesis "$genesis" "$@" | json 'print((grep { $_->{step} eq "time" } @{$j->{steps}})[0]{verdict}, " ", $j->{accepted} ? "accepted" : "refused")'; }
 
 audit "$work/before.zip"
