@@ -118,6 +118,10 @@ CARNET_VERIFY_API uint64_t carnet_verify_report_subject_statements(const carnet_
 CARNET_VERIFY_API uint64_t carnet_verify_report_items(const carnet_verify_report *report);
 /* items that are sealed, or of a format without a reader here: what they name was not checked */
 CARNET_VERIFY_API uint64_t carnet_verify_report_unreadable_items(const carnet_verify_report *report);
+/* items whose content was erased everywhere, by order of the member that signed them */
+CARNET_VERIFY_API uint64_t carnet_verify_report_erased_items(const carnet_verify_report *report);
+/* items that this dossier leaves out, as its manifest says */
+CARNET_VERIFY_API uint64_t carnet_verify_report_redacted_items(const carnet_verify_report *report);
 /* A trusted time authority says that the checkpoint existed then; 0 and "": none does. */
 CARNET_VERIFY_API uint64_t carnet_verify_report_witnessed_ms(const carnet_verify_report *report);
 CARNET_VERIFY_API const char *carnet_verify_report_time_authority(const carnet_verify_report *report);

@@ -1,6 +1,7 @@
 /* What is not readable in the dossier, and why: an item was erased everywhere, as its signer's member ordered, or this
  * dossier leaves it out. Its leaf hash stands in its place either way, so that items_root still holds. Held to the
  * rules of node/ledger/erasure.c. */
+#include "proto/limits.h"
 #include "tools/verify/internal.h"
 
 #include <stdlib.h>
@@ -36,12 +37,12 @@ static int by_id(const void *a, const void *b, void *ctx)
 
 void verify_collect_orders(verifier *v)
 {
-    v->order = calloc(v->dossier.statement_count + 1, sizeof *v->order);
-    CN_ASSERT(v->order);
-    for (size_t i = 0; i < v->dossier.statement_count; i++)
+    v->order = verify_grow(v, NULL, v->dossier.statement_count, sizeof *v->order);
+    for (size_t i = 0; v->order && i < v->dossier.statement_count; i++)
         if (v->statement[i] && v->statement[i]->body.kind == CN_PAYLOAD_ERASURE)
             v->order[v->order_count++] = i;
-    qsort_r(v->order, v->order_count, sizeof *v->order, by_id, v);
+    if (v->order_count)
+        qsort_r(v->order, v->order_count, sizeof *v->order, by_id, v);
 }
 
 const cn_statement *verify_find_order(const verifier *v, const cn_digest *id)
@@ -107,24 +108,32 @@ static bool is_redacted(const cn_dossier *d, uint64_t log_index, uint32_t item)
     return false;
 }
 
-/* A later statement of the dossier orders exactly this item to be erased. */
-static bool was_ordered(const verifier *v, const size_t *order, size_t first, size_t end, size_t place, uint32_t item)
+/* The items of the statement that later statements of the dossier order to be erased. Many orders may name one batch.
+ */
+static void ordered_items(const verifier *v, const size_t *order, size_t place, bool ret[CN_MAX_ITEMS])
 {
+    size_t first, end = orders_about(v, order, place, &first);
+    int step[CN_MAX_ITEMS + 1] = {0}, open = 0; /* ranges that begin here, less those that end here */
     for (size_t i = first; i < end; i++) {
         const cn_erasure_payload *e = &v->statement[order[i]]->body.erasure;
-        if (order[i] > place && item >= e->start && item - e->start < e->count)
-            return true;
+        if (order[i] <= place || e->start >= CN_MAX_ITEMS)
+            continue;
+        step[e->start]++;
+        step[e->count > CN_MAX_ITEMS - e->start ? CN_MAX_ITEMS : e->start + e->count]--;
     }
-    return false;
+    for (size_t k = 0; k < CN_MAX_ITEMS; k++)
+        ret[k] = (open += step[k]) > 0;
 }
 
 static size_t check_items(verifier *v, const size_t *order, size_t place)
 {
     const cn_statement *s = v->statement[place];
     uint64_t index = v->dossier.statement[place].log_index;
-    size_t first, end = orders_about(v, order, place, &first), redacted = 0;
+    bool ordered[CN_MAX_ITEMS];
+    size_t redacted = 0;
     char where[96];
     verify_where(v, place, where);
+    ordered_items(v, order, place, ordered);
     for (uint32_t k = 0; k < s->item_count; k++) {
         bool erased = cn_item_is_erased(s->item[k].p, s->item[k].n), named = is_redacted(&v->dossier, index, k);
         redacted += named;
@@ -132,10 +141,9 @@ static size_t check_items(verifier *v, const size_t *order, size_t place)
             verify_fault(v, CN_STEP_REDACTIONS, CN_CONFLICT, where, "item %u is named as left out, but is here", k);
         if (!erased)
             continue;
-        bool ordered = was_ordered(v, order, first, end, place, k);
-        v->report->erased_items += ordered;
+        v->report->erased_items += ordered[k];
         v->report->redacted_items += named;
-        if (!ordered && !named)
+        if (!ordered[k] && !named)
             verify_fault(v, CN_STEP_REDACTIONS, CN_NOT_FOUND, where,
                          "the content of item %u is missing: no order to erase it is here, and the manifest does not "
                          "name it",
@@ -146,10 +154,13 @@ static size_t check_items(verifier *v, const size_t *order, size_t place)
 
 void verify_redactions(verifier *v)
 {
-    size_t redacted = 0, *order = calloc(v->order_count + 1, sizeof *order);
-    CN_ASSERT(order);
-    memcpy(order, v->order, v->order_count * sizeof *order);
-    qsort_r(order, v->order_count, sizeof *order, by_batch, v);
+    size_t redacted = 0, *order = verify_grow(v, NULL, v->order_count, sizeof *order);
+    if (!order)
+        return;
+    if (v->order_count) {
+        memcpy(order, v->order, v->order_count * sizeof *order);
+        qsort_r(order, v->order_count, sizeof *order, by_batch, v);
+    }
     for (size_t i = 0; i < v->dossier.statement_count; i++)
         if (v->statement[i] && v->statement[i]->item_count)
             redacted += check_items(v, order, i);
