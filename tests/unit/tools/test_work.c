@@ -152,6 +152,72 @@ Test(work, more_ties_than_a_container_may_have)
               report.step[CN_STEP_PAIRING].err.text);
 }
 
+/* ---- orders to erase ---- */
+
+static void add_order(cn_span record, uint32_t start, uint32_t count)
+{
+    cn_body *body = calloc(1, sizeof *body);
+    body->kind = CN_PAYLOAD_ERASURE;
+    body->erasure.record = record;
+    body->erasure.start = start;
+    body->erasure.count = count;
+    body->erasure.reason = 1;
+    add(body, NULL, 0);
+    free(body);
+}
+
+/* A batch of four items, all of them erased, between an order before it and those that the caller adds after it. */
+static cn_statement *add_erased_batch(void)
+{
+    static const cn_span item[4] = {
+        CN_SPAN("\2bcdef0123456789a{}", 19),
+        CN_SPAN("\2bcdef0123456789b{}", 19),
+        CN_SPAN("\2bcdef0123456789c{}", 19),
+        CN_SPAN("\2bcdef0123456789d{}", 19),
+    };
+    cn_batch_entry entry = {tag_of(5, 0), 0, 4, 1000, 2000};
+    cn_body *body = calloc(1, sizeof *body);
+    cn_buf whole, erased;
+    cn_statement *s = NULL;
+    mini_signer *signer = &m.capture[0];
+    bool changed;
+    body->kind = CN_PAYLOAD_EVENT_BATCH;
+    body->batch.entry = &entry;
+    body->batch.entry_count = 1;
+    body->batch.item_count = 4;
+    body->network = m.genesis.network;
+    body->key_id = signer->id;
+    body->sequence = ++signer->sequence;
+    body->previous = tag_of(9, (unsigned)signer->sequence);
+    body->created_ms = MINI_TIME;
+    cn_buf_init(&whole, CN_MAX_STATEMENT_BYTES);
+    cn_buf_init(&erased, CN_MAX_STATEMENT_BYTES);
+    cr_assert_eq(cn_statement_sign(body, item, 4, &signer->key, &whole, NULL, NULL), CN_OK);
+    cr_assert_eq(cn_statement_decode(whole.p, whole.n, &s, NULL), CN_OK);
+    add_order(s->record, 1, 1);
+    cn_span items = CN_SPAN(whole.p + s->record.n, whole.n - s->record.n);
+    cr_assert_eq(cn_items_erase(items, 0, 4, &erased, &changed, NULL), CN_OK);
+    cn_dossier_add_statement(w, at++, s->record, CN_SPAN(erased.p, erased.n), NULL, 0);
+    cn_buf_free(&whole);
+    cn_buf_free(&erased);
+    free(body);
+    return s;
+}
+
+Test(work, many_orders_about_one_batch)
+{
+    cn_statement *s = add_erased_batch();
+    for (unsigned i = 0; i < 100; i++)
+        add_order(s->record, 2, 2);
+    add_order(s->record, 0, 1);
+    verify();
+    const cn_verify_result *r = &report.step[CN_STEP_REDACTIONS];
+    cr_expect_eq(report.erased_items, 3u);
+    cr_expect(r->verdict == CN_VERDICT_FAILED && r->faults == 1);
+    cr_expect(strstr(r->err.text, "item 1 is missing"), "the order before the batch is none: %s", r->err.text);
+    cn_statement_free(s);
+}
+
 /* ---- the container ---- */
 
 static void expect_refused(const void *bytes, size_t n, const char *reason)
