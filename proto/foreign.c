@@ -175,12 +175,13 @@ static cn_status fits_epoch(const cn_foreign_proof *p, const cn_state_foreign *k
 cn_status cn_foreign_fits(const cn_foreign_proof *p, const cn_state_foreign *known, cn_err *err)
 {
     cn_status st = fits_epoch(p, known, err);
-    if (st != CN_OK || p->kind != CN_FOREIGN_STATEMENT)
+    const cn_header *first = p->kind == CN_FOREIGN_STATEMENT ? &p->header[0] : &p->step[0].closing;
+    if (st != CN_OK)
         return st;
-    if (p->header[0].height <= known->height || p->header[0].log_size < known->log_size)
-        return cn_fail(err, CN_CONFLICT, "foreign_proof.headers",
-                       "the checkpoint is not above block %llu, with which its epoch began",
-                       (unsigned long long)known->height);
+    if (first->height <= known->height || first->log_size < known->log_size)
+        return cn_fail(
+            err, CN_CONFLICT, p->kind == CN_FOREIGN_STATEMENT ? "foreign_proof.headers" : "foreign_proof.steps",
+            "the first block is not above block %llu, with which its epoch began", (unsigned long long)known->height);
     return CN_OK;
 }
 
@@ -257,7 +258,7 @@ cn_status cn_foreign_statement(const cn_foreign_proof *p, cn_digest *ret, cn_err
     return st;
 }
 
-cn_status cn_foreign_check(const cn_foreign_proof *p, cn_err *err)
+static cn_status check_statement(const cn_foreign_proof *p, cn_err *err)
 {
     cn_statement *s = NULL;
     cn_status st = decode_record(p, &s, err);
@@ -271,37 +272,51 @@ cn_status cn_foreign_check(const cn_foreign_proof *p, cn_err *err)
 
 /* ---- an advance ---- */
 
-cn_status cn_foreign_advance(const cn_foreign_proof *p, cn_state_foreign *known, cn_err *err)
+static cn_status check_steps(const cn_foreign_proof *p, cn_epoch *e, cn_err *err)
+{
+    cn_err why = {0};
+    for (size_t i = 0; i < p->step_count; i++) {
+        const cn_foreign_step *step = &p->step[i];
+        cn_status st = cn_epoch_advance(e, &p->network, &step->closing, step->finalization, step->rows, &why);
+        if (st != CN_OK)
+            return cn_fail(err, st, "foreign_proof.steps", "change %zu: %s: %s", i + 1, why.field, why.text);
+        if (i > 0 && step->closing.log_size < step[-1].closing.log_size)
+            return cn_fail(err, CN_CONFLICT, "foreign_proof.steps", "change %zu: the log is shorter than before",
+                           i + 1);
+    }
+    return CN_OK;
+}
+
+static cn_status check_advance(const cn_foreign_proof *p, cn_err *err)
 {
     cn_epoch *e = calloc(1, sizeof *e);
     cn_err why = {0};
-    uint64_t log_size = known->log_size;
-    CN_ASSERT(p->kind == CN_FOREIGN_ADVANCE);
-    cn_status st = e ? fits_epoch(p, known, err) : cn_fail(err, CN_NO_MEMORY, "foreign_proof", "out of memory");
-    if (st == CN_OK && (st = cn_validator_set_decode(p->rows.p, p->rows.n, &e->set, &why)) != CN_OK)
+    if (!e)
+        return cn_fail(err, CN_NO_MEMORY, "foreign_proof", "out of memory");
+    cn_status st = cn_validator_set_decode(p->rows.p, p->rows.n, &e->set, &why);
+    if (st != CN_OK)
         cn_fail(err, st, "foreign_proof.set", "%s", why.text);
-    if (st == CN_OK) {
-        e->epoch = known->epoch;
-        e->height = known->height;
-        e->digest = known->set;
-    }
-    for (size_t i = 0; i < p->step_count && st == CN_OK; i++) {
-        const cn_foreign_step *step = &p->step[i];
-        st = cn_epoch_advance(e, &p->network, &step->closing, step->finalization, step->rows, &why);
-        if (st != CN_OK)
-            cn_fail(err, st, "foreign_proof.steps", "change %zu: %s: %s", i + 1, why.field, why.text);
-        else if (step->closing.log_size < log_size)
-            st = cn_fail(err, CN_CONFLICT, "foreign_proof.steps", "change %zu: the log is shorter than before", i + 1);
-        log_size = step->closing.log_size;
-    }
-    if (st == CN_OK) {
-        known->epoch = e->epoch;
-        known->height = e->height;
-        known->set = e->digest;
-        known->log_size = log_size;
-    }
+    e->epoch = p->epoch;
+    e->digest = cn_tagged("carnet/set", p->rows.p, p->rows.n);
+    if (st == CN_OK)
+        st = check_steps(p, e, err);
     free(e);
     return st;
+}
+
+void cn_foreign_move(const cn_foreign_proof *p, cn_state_foreign *known)
+{
+    const cn_foreign_step *last = &p->step[p->step_count - 1];
+    CN_ASSERT(p->kind == CN_FOREIGN_ADVANCE && p->step_count > 0);
+    known->epoch = p->epoch + p->step_count;
+    known->set = last->closing.next_set;
+    known->height = last->closing.height;
+    known->log_size = last->closing.log_size;
+}
+
+cn_status cn_foreign_check(const cn_foreign_proof *p, cn_err *err)
+{
+    return p->kind == CN_FOREIGN_STATEMENT ? check_statement(p, err) : check_advance(p, err);
 }
 
 /* ---- ballots ---- */

@@ -55,12 +55,13 @@ cn_status cn_foreign_write(const cn_foreign_proof *p, cn_buf *out, cn_err *err);
 cn_status cn_foreign_fits(const cn_foreign_proof *p, const cn_state_foreign *known, cn_err *err);
 /* The id of the foreign statement; CN_INVALID and others: its record does not decode. */
 cn_status cn_foreign_statement(const cn_foreign_proof *p, cn_digest *ret, cn_err *err);
-/* A statement: that it belongs to the network, is signed by the key that comes with it, lies in the log of the
- * checkpoint, and that a quorum of the rows made a block final which is the checkpoint or leads back to it. That the
- * key had authority is what that quorum vouches for: its validators recorded the statement. */
+/* All that costs, and no state decides. A statement: that it belongs to the network, is signed by the key that comes
+ * with it, lies in the log of the checkpoint, and that a quorum of the rows made a block final which is the checkpoint
+ * or leads back to it. That the key had authority is what that quorum vouches for: its validators recorded the
+ * statement. An advance: that each closing block was made final by the set before it. */
 cn_status cn_foreign_check(const cn_foreign_proof *p, cn_err *err);
-/* An advance: each closing block was made final by the set before it. *known moves on; on failure it is as before. */
-cn_status cn_foreign_advance(const cn_foreign_proof *p, cn_state_foreign *known, cn_err *err);
+/* What is known after an advance that fits and holds. */
+void cn_foreign_move(const cn_foreign_proof *p, cn_state_foreign *known);
 
 /* What a proposal of action 5 asks for. Of a withdrawal only status and network say something. */
 cn_state_foreign cn_foreign_proposed(const cn_proposal_payload *p);

@@ -95,7 +95,7 @@ static cn_status check_new(const cn_apply *a, const uint8_t id[2 * CN_DIGEST_LEN
 cn_status cn_stmt_check_foreign(cn_stmt *stmt, cn_err *err)
 {
     const cn_foreign_payload *f = &stmt->s->body.foreign;
-    if (stmt->s->body.kind != CN_PAYLOAD_FOREIGN || f->kind != CN_FOREIGN_STATEMENT || atomic_load(&stmt->foreign))
+    if (stmt->s->body.kind != CN_PAYLOAD_FOREIGN || atomic_load(&stmt->foreign))
         return CN_OK;
     cn_foreign_proof *proof = calloc(1, sizeof *proof);
     CN_ASSERT(proof);
@@ -144,7 +144,8 @@ cn_status cn_apply_foreign(cn_apply *a, cn_err *err)
         st = cn_foreign_fits(proof, &known, err);
     if (st == CN_OK && proof->kind == CN_FOREIGN_STATEMENT)
         st = rely(a, proof, err);
-    else if (st == CN_OK && (st = cn_foreign_advance(proof, &known, err)) == CN_OK) {
+    else if (st == CN_OK && (st = cn_stmt_check_foreign(a->stmt, err)) == CN_OK) {
+        cn_foreign_move(proof, &known);
         put_foreign(a, &known);
         cn_apply_about_network(a, &f->network);
     }

@@ -45,12 +45,8 @@ static void try_statement(const cn_foreign_proof *p, const uint8_t *bytes, size_
 /* The seed's votes are for no closing block: no advance holds. */
 static void try_advance(const cn_foreign_proof *p)
 {
-    cn_state_foreign known = {.status = CN_FOREIGN_ACTIVE, .network = p->network, .epoch = p->epoch, .name = "n"};
-    known.set = cn_tagged("carnet/set", p->rows.p, p->rows.n);
-    cn_state_foreign before = known;
-    FUZZ_REQUIRE(cn_foreign_fits(p, &known, NULL) == CN_OK);
-    FUZZ_REQUIRE(cn_foreign_advance(p, &known, NULL) != CN_OK);
-    FUZZ_REQUIRE(memcmp(&known, &before, sizeof known) == 0);
+    FUZZ_REQUIRE(p->step_count >= 1 && p->step_count <= CN_MAX_FOREIGN_STEPS);
+    FUZZ_REQUIRE(cn_foreign_check(p, NULL) != CN_OK);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)

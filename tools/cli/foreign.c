@@ -70,7 +70,11 @@ static cn_status follow(const char *from, const cn_digest *network, cn_state_for
         st = get_advance(from, ret->epoch, &a, proof, err);
         if (st != CN_OK)
             break;
-        st = cn_foreign_advance(proof, ret, err);
+        st = cn_foreign_fits(proof, ret, err);
+        if (st == CN_OK)
+            st = cn_foreign_check(proof, err);
+        if (st == CN_OK)
+            cn_foreign_move(proof, ret);
         cli_answer_free(&a);
     }
     free(proof);

@@ -103,14 +103,12 @@ static cn_status check_proof(verifier *v, const cn_foreign_proof *p, uint64_t in
     if (!known)
         return cn_fail(err, CN_NOT_FOUND, "foreign_proof.network", "no ballot has registered network %s before",
                        cn_digest_hex(&p->network).s);
-    if (p->kind == CN_FOREIGN_ADVANCE)
-        return cn_foreign_advance(p, known, err);
     cn_status st = cn_foreign_fits(p, known, err);
     if (st == CN_OK)
-        st = cn_foreign_statement(p, &statement, err);
-    if (st == CN_OK)
         st = cn_foreign_check(p, err);
-    if (st == CN_OK)
+    if (st == CN_OK && p->kind == CN_FOREIGN_ADVANCE)
+        cn_foreign_move(p, known);
+    else if (st == CN_OK && (st = cn_foreign_statement(p, &statement, err)) == CN_OK)
         note_reliance(v, &p->network, &statement, index);
     return st;
 }

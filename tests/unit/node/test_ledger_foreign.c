@@ -270,6 +270,30 @@ Test(foreign, a_network_in_force_only_moves_on)
             "only moves on");
 }
 
+/* What costs is checked once; what is known of the network, each time. */
+Test(foreign, a_proof_that_was_checked_is_still_held_to_the_state)
+{
+    cn_buf proof;
+    cn_err err = {0};
+    decide(proposal(false));
+    export(&event, &proof);
+    cn_stmt *stmt = cn_stmt_new(fx_sign(&here, &here.member[3], relying(&proof, CARGO)));
+    cr_assert_eq(cn_stmt_check_foreign(stmt, &err), CN_OK, "%s", err.text);
+    cr_assert(atomic_load(&stmt->foreign));
+    cr_assert_eq(cn_ledger_try(here.ledger, stmt, &err), CN_OK, "%s", err.text);
+    cn_digest id = ch_commit(&here, &here.member[0], proposal(true));
+    ch_approve(&here, &id, &bank.genesis.network, 0, 3);
+    cr_expect_eq(cn_ledger_try(here.ledger, stmt, &err), CN_DENIED);
+    cr_expect_str_eq(err.field, "foreign_proof.network");
+    cn_stmt_unref(stmt);
+    proof.p[proof.n - 1] ^= 1; /* the record's signature: not once more what is known to hold */
+    stmt = cn_stmt_new(fx_sign(&here, &here.member[3], relying(&proof, CARGO)));
+    cr_expect_eq(cn_stmt_check_foreign(stmt, &err), CN_BAD_SIGNATURE);
+    cr_expect_not(atomic_load(&stmt->foreign));
+    cn_stmt_unref(stmt);
+    cn_buf_free(&proof);
+}
+
 /* The proof with one part changed, for the same subject. */
 typedef struct spoilt {
     cn_buf bytes, written;
