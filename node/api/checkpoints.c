@@ -5,6 +5,7 @@
 #include "proto/timestamp.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -236,4 +237,49 @@ void cn_api_get_epochs(cn_request *r)
         cn_reply_error(r, &err);
     json_decref(list);
     cn_snapshot_close(snap);
+}
+
+/* ---- GET of the policy ---- */
+
+/* C2SP tlog-policy: the validators of the newest checkpoint's epoch, f + 1 of whom hold an honest one. */
+void cn_api_get_policy(cn_request *r)
+{
+    cn_snapshot *snap = NULL;
+    cn_err err = {0};
+    cn_tip tip;
+    cn_buf text;
+    char members[CN_MAX_VALIDATORS * (CN_MAX_NAME + 1) + 1] = "", line[CN_NOTE_VKEY_MAX + CN_MAX_NAME + 64];
+    cn_signed *s = calloc(1, sizeof *s);
+    cn_buf_init(&text, CN_MAX_NOTE_BYTES);
+    cn_status st =
+        s ? cn_snapshot_open(r->backend->store, &snap, &err) : cn_fail(&err, CN_NO_MEMORY, "", "out of memory");
+    if (st == CN_OK)
+        st = cn_snapshot_tip(snap, &tip, &err);
+    if (st == CN_OK)
+        st = cn_signed_read(snap, r->backend, tip.checkpoint, s, &err);
+    for (unsigned i = 0; st == CN_OK && i < s->set.n; i++) {
+        const cn_set_row *row = &s->set.row[i];
+        char name[CN_MAX_NAME + 1], signer[CN_SIGNER_NAME_MAX + 1], vkey[CN_NOTE_VKEY_MAX + 1];
+        st = cn_signed_name(snap, r->backend, &row->member, name, &err);
+        if (st != CN_OK)
+            break;
+        cn_note_vkey(s->checkpoint.log_origin, CN_NOTE_ED25519, row->log_key, vkey);
+        cn_put_bytes(&text, line, (size_t)snprintf(line, sizeof line, "log %s\n", vkey));
+        cn_signer_name(&s->checkpoint, name, signer);
+        cn_note_vkey(signer, CN_NOTE_COSIGNATURE_V1, row->cosignature_key, vkey);
+        cn_put_bytes(&text, line, (size_t)snprintf(line, sizeof line, "witness %s %s\n", name, vkey));
+        snprintf(members + strlen(members), sizeof members - strlen(members), " %s", name);
+    }
+    if (st == CN_OK) {
+        cn_put_bytes(&text, line,
+                     (size_t)snprintf(line, sizeof line, "group validators %u", cn_max_faults(s->set.n) + 1));
+        cn_put_bytes(&text, members, strlen(members));
+        cn_put_bytes(&text, "\nquorum validators\n", 19);
+        cn_reply_bytes(r, MHD_HTTP_OK, "text/plain; charset=utf-8", text.p, text.n);
+    } else {
+        cn_reply_error(r, &err);
+    }
+    cn_buf_free(&text);
+    cn_snapshot_close(snap);
+    free(s);
 }

@@ -80,6 +80,7 @@ void cn_api_get_latest_checkpoint(cn_request *r);
 void cn_api_get_checkpoint(cn_request *r);
 void cn_api_post_token(cn_request *r);
 void cn_api_get_epochs(cn_request *r);
+void cn_api_get_policy(cn_request *r);
 void cn_api_get_validators(cn_request *r);
 void cn_api_get_members(cn_request *r);
 void cn_api_get_devices(cn_request *r);
@@ -130,6 +131,8 @@ void cn_api_get_openapi(cn_request *r);
       "The closing blocks that began the epochs, from the second; "                                                    \
       "format=evm: with the calls that move the verifier contract on.",                                                \
       "format")                                                                                                        \
+    X("GET", "/v1/policy", "", false, cn_api_get_policy,                                                               \
+      "C2SP tlog-policy of the network: f + 1 of the validators of the newest checkpoint.", "")                        \
     X("GET", "/v1/validators", "", false, cn_api_get_validators, "The validator set in force.", "")                    \
     X("GET", "/v1/members", "", false, cn_api_get_members,                                                             \
       "Members with roles and capture keys, as of the newest checkpoint.", "")                                         \

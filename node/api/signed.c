@@ -8,7 +8,7 @@
 #define LOOK_AGAIN_MS 20u
 #define SIGNATURES_WAIT_MS 5000u /* they come within milliseconds, or their validators are down */
 
-static cn_status name_of(cn_snapshot *snap, const cn_api_backend *backend, const cn_digest *member,
+cn_status cn_signed_name(cn_snapshot *snap, const cn_api_backend *backend, const cn_digest *member,
                          char ret[CN_MAX_NAME + 1], cn_err *err)
 {
     uint8_t value[CN_STATE_VALUE_MAX];
@@ -51,7 +51,7 @@ cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, uint6
             continue;
         ret->signature[ret->count] = stored[i];
         ret->place[ret->count] = (unsigned)place;
-        st = name_of(snap, backend, &stored[i].member, ret->name[ret->count], err);
+        st = cn_signed_name(snap, backend, &stored[i].member, ret->name[ret->count], err);
         ret->count += st == CN_OK;
     }
     free(stored);

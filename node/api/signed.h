@@ -24,6 +24,9 @@ cn_status cn_signed_read(cn_snapshot *snap, const cn_api_backend *backend, uint6
  * of them is honest. Fewer: CN_TIMEOUT, or with none_will_do none at all. */
 cn_status cn_signed_open(const cn_api_backend *backend, uint64_t wait_ms, bool none_will_do, cn_snapshot **ret_snap,
                          cn_signed *ret, cn_err *err);
+/* Name of a member as of the snapshot. */
+cn_status cn_signed_name(cn_snapshot *snap, const cn_api_backend *backend, const cn_digest *member,
+                         char ret[CN_MAX_NAME + 1], cn_err *err);
 /* The receipt of the one at place i, with this proof. */
 void cn_signed_receipt(const cn_signed *s, size_t i, const cn_receipt_proof *proof, cn_buf *out);
 void cn_signed_note(const cn_signed *s, cn_buf *out); /* C2SP signed note */

@@ -51,6 +51,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
                  cn_digest_eq(&again.imprint, &t.imprint) && strcmp(again.authority, t.authority) == 0);
     /* of the seeds' authorities nobody is trusted here */
     FUZZ_REQUIRE(cn_timestamp_verify(token, &imprint, CN_SPAN(NULL, 0), &again, &err) != CN_OK);
-    FUZZ_PLANT(t.time_ms / 1000 != (uint64_t)NOW && t.nonce != 3 && t.nonce != 4);
+    FUZZ_PLANT(t.time_ms / 1000 != (uint64_t)NOW);
     return 0;
 }

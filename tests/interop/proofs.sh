@@ -69,6 +69,13 @@ cmp "$work/all.cbor" "$work/again.cbor" || fail "two exports differ"
 
 (cd "$work" && CONSISTENCY="$(json 'print $j->{log_root}' <<<"$older") ${signers%%$'\n'*}.consistency" node receipts.mjs checkpoint.json "$entry" "${receipts[@]}") >"$work/rows" || fail "$(cat "$work/rows")"
 (cd "$work" && node ics23.mjs present.json absent.json) >>"$work/rows" || fail "$(tail -n 5 "$work/rows")"
+"$bin/carnet" export --api "$api" --policy --format tlog --out "$work/policy.txt" >/dev/null || fail "export of the policy"
+"$bin/carnet" audit --api "$api" --subject "$subject" --out "$work/audit.zip" >/dev/null || fail "audit"
+genesis=$(cat "$work/net/genesis.digest")
+"$bin/carnet" verify --genesis "$genesis" --policy "$work/policy.txt" "$work/audit.zip" >"$work/out" || fail "policy: $(cat "$work/out")"
+sed 's/^group validators [0-9]*/group validators 4/' "$work/policy.txt" >"$work/strict.txt"
+"$bin/carnet" verify --genesis "$genesis" --policy "$work/strict.txt" "$work/audit.zip" >"$work/out" && fail "three signers satisfy a policy that wants four"
+grep -q 'witness-policy *failed' "$work/out" || fail "another step: $(cat "$work/out")"
 mapfile -t vkeys < <(SIGNERS=$signers json 'my %s = map { $_ => 1 } split " ", $ENV{SIGNERS};
     print map { "$_->{log_vkey}\n$_->{cosignature_vkey}\n" } grep { $s{$_->{name}} } @{$j->{signatures}}' <"$work/checkpoint.json")
 "$work/tlogproof" "$work/proof.tlog-proof" "$entry" "${vkeys[@]}" >>"$work/rows" || fail "$(tail -n 5 "$work/rows")"

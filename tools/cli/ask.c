@@ -275,7 +275,8 @@ typedef struct exported {
 static const exported exports[] = {{"--statement", " native cose tlog evm "},
                                    {"--subject", " ics23 evm "},
                                    {"--consistency-from", " cose "},
-                                   {"--epochs", " evm "}};
+                                   {"--epochs", " evm "},
+                                   {"--policy", " tlog "}};
 #define EXPORTS (sizeof exports / sizeof exports[0])
 
 /* Path of the API for what is asked; false: the combination makes no sense. */
@@ -304,7 +305,7 @@ static bool export_path(const cli_args *args, char *path, size_t cap)
     else if (kind == 2)
         snprintf(path, cap, "/v1/checkpoints/latest?format=cose&from=%.20s", encoded);
     else
-        snprintf(path, cap, "/v1/epochs?format=evm");
+        snprintf(path, cap, kind == 3 ? "/v1/epochs?format=evm" : "/v1/policy");
     if (member)
         snprintf(path + strlen(path), cap - strlen(path), "&member=%.64s", member);
     return true;
@@ -317,6 +318,7 @@ int cmd_export(int argc, char **argv)
         {"--statement", false, false, "statement id: native, cose, tlog, evm", NULL},
         {"--subject", false, false, "URI of a subject: ics23, evm", NULL},
         {"--epochs", true, false, "the changes of validators: evm", NULL},
+        {"--policy", true, false, "the network's own policy for checkpoints (C2SP tlog-policy): tlog", NULL},
         {"--consistency-from", false, false, "an older size of the log: cose", NULL},
         {"--format", false, true,
          "native (dossier), cose (RFC 9942 receipts), tlog (C2SP tlog-proof), ics23 (completeness record, or absence), "
@@ -329,15 +331,15 @@ int cmd_export(int argc, char **argv)
     cli_args args;
     int status;
     char path[8192];
-    if (!cli_parse(
-            argc, argv,
-            "export --api URL --statement ID|--subject URI|--consistency-from SIZE|--epochs --format F --out FILE",
-            options, &args, &status))
+    if (!cli_parse(argc, argv,
+                   "export --api URL --statement ID|--subject URI|--consistency-from SIZE|--epochs|--policy --format F "
+                   "--out FILE",
+                   options, &args, &status))
         return status;
     if (!export_path(&args, path, sizeof path))
         return cli_say(
             EXIT_USE,
             "one of --statement (native, cose, tlog, evm), --subject (ics23, evm), --consistency-from (cose) and "
-            "--epochs (evm); --member goes with cose");
+            "--epochs (evm) and --policy (tlog); --member goes with cose");
     return strcmp(cli_value(&args, "--format"), "native") == 0 ? fetch_dossier(&args, path) : fetch_proof(&args, path);
 }

@@ -6,6 +6,7 @@
 #include "tools/verify/json.h"
 
 #include "proto/limits.h"
+#include "proto/policy.h"
 #include "proto/timestamp.h"
 
 #include <errno.h>
@@ -118,7 +119,7 @@ static int write_report(const cn_buf *zip, const char *path)
 typedef struct wanted {
     cn_verify_options options;
     cn_verify_anchor anchor[ANCHORS_MAX];
-    cn_buf tsa_ca;
+    cn_buf tsa_ca, policy;
 } wanted;
 
 /* HEIGHT:DIGEST[,HEIGHT:DIGEST...] */
@@ -159,6 +160,14 @@ static int read_wanted(const cli_args *args, wanted *w)
     w->options.tsa_ca = CN_SPAN(w->tsa_ca.p, w->tsa_ca.n);
     if (path && cn_timestamp_authorities(w->options.tsa_ca) == 0)
         return cli_say(EXIT_USE, "--tsa-ca: %s holds no certificate in PEM", path);
+    if ((path = cli_value(args, "--policy")) != NULL) {
+        cn_policy *parsed = NULL;
+        if (cli_read_file(path, CN_POLICY_MAX_BYTES, &w->policy, &err) != CN_OK ||
+            cn_policy_parse(w->policy.p, w->policy.n, &parsed, &err) != CN_OK)
+            return cli_complain(EXIT_USE, &err);
+        cn_policy_free(parsed);
+        w->options.policy = CN_SPAN(w->policy.p, w->policy.n);
+    }
     if (!read_anchors(cli_value(args, "--anchor"), w))
         return cli_say(EXIT_USE, "--anchor must be HEIGHT:DIGEST of a final block, several with commas between");
     return EXIT_GOOD;
@@ -170,6 +179,7 @@ int cmd_verify(int argc, char **argv)
         {"--genesis", false, true, "genesis digest of the network, 64 hexadecimal digits", NULL},
         {"--signatures", false, false, "receipts of this many validators must be there", NULL},
         {"--anchor", false, false, "HEIGHT:DIGEST[,...] of blocks that you know from elsewhere", NULL},
+        {"--policy", false, false, "C2SP tlog-policy file that the checkpoint must satisfy", NULL},
         {"--tsa-ca", false, false, "PEM file of the time authorities that you trust", NULL},
         {"--report", false, false, "file for the readable report, made from what was verified", NULL},
         {"--documents", false, false, "folder for the documents in it, byte for byte", NULL},
@@ -205,5 +215,6 @@ int cmd_verify(int argc, char **argv)
         status = write_report(&zip, cli_value(&args, "--report"));
     cn_buf_free(&zip);
     cn_buf_free(&policy.tsa_ca);
+    cn_buf_free(&policy.policy);
     return status;
 }

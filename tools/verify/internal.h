@@ -141,6 +141,7 @@ void verify_consistency(verifier *v);
 /* These tell whether there was something to check; if not they said why. */
 bool verify_receipts(verifier *v, const cn_verify_options *options);
 bool verify_time(verifier *v, const cn_verify_options *options); /* before the anchors */
+bool verify_policy(verifier *v, const cn_verify_options *options);
 bool verify_report_page(verifier *v);
 bool verify_anchors(verifier *v, const cn_verify_options *options);
 /* Does the statement declare the subject by itself? (Registry statements: their keys and members.) */

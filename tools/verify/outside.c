@@ -1,6 +1,7 @@
 /* What the dossier holds for verifiers other than this one, and what ties it to the world outside the network:
  * receipts, tlog-proofs and the signed note of the checkpoint, earlier checkpoints, anchors. */
 #include "proto/cbor.h"
+#include "proto/policy.h"
 #include "proto/receipt.h"
 #include "tools/verify/internal.h"
 
@@ -255,6 +256,30 @@ bool verify_receipts(verifier *v, const cn_verify_options *options)
     for (size_t i = 0; i < d->part_count; i++)
         check_part(&o, &d->part[i]);
     check_all_there(&o);
+    return true;
+}
+
+/* ---- policies ---- */
+
+bool verify_policy(verifier *v, const cn_verify_options *options)
+{
+    const cn_dossier_part *note = cn_dossier_find_part(&v->dossier, CN_PART_NOTE, 0, 0);
+    cn_policy *policy = NULL;
+    cn_err err = {0};
+    if (options->policy.n == 0) {
+        verify_not_checked(v, CN_STEP_WITNESS_POLICY, "no policy was given");
+        return false;
+    }
+    if (!note) {
+        verify_not_checked(v, CN_STEP_WITNESS_POLICY,
+                           "no signature over the checkpoint is in it that a policy could ask for");
+        return false;
+    }
+    if (cn_policy_parse(options->policy.p, options->policy.n, &policy, &err) != CN_OK)
+        verify_fault(v, CN_STEP_WITNESS_POLICY, err.code, err.field, "%s", err.text);
+    else if (cn_policy_check(policy, note->bytes, &err) != CN_OK)
+        verify_fault(v, CN_STEP_WITNESS_POLICY, err.code, note->name, "%s", err.text);
+    cn_policy_free(policy);
     return true;
 }
 

@@ -278,6 +278,32 @@ Test(outside, an_anchor_is_met_differs_or_is_not_here)
     expect(&options, CN_STEP_EPOCH_ANCHOR, CN_VERDICT_NOT_CHECKED, false, "none of the blocks");
 }
 
+/* ---- policies ---- */
+
+Test(outside, a_policy_that_the_note_satisfies_or_not)
+{
+    char text[2048], vkey[4][CN_NOTE_VKEY_MAX + 1], signer[CN_SIGNER_NAME_MAX + 1];
+    cn_checkpoint c;
+    cr_assert_eq(cn_checkpoint_of(&p->header[0], &m.genesis.network, m.genesis.origin, &c, NULL), CN_OK);
+    for (unsigned i = 0; i < 4; i++) {
+        cn_signer_name(&c, m.name[i], signer);
+        cn_note_vkey(signer, CN_NOTE_COSIGNATURE_V1, m.genesis.set.row[i].cosignature_key, vkey[i]);
+    }
+    int n = snprintf(text, sizeof text, "witness a %s\nwitness b %s\nwitness d %s\ngroup g 2 a b d\nquorum g\n",
+                     vkey[0], vkey[1], vkey[3]);
+    cn_verify_options options = {.policy = CN_SPAN(text, (size_t)n)};
+    expect(NULL, CN_STEP_WITNESS_POLICY, CN_VERDICT_NOT_CHECKED, true, "no policy");
+    expect(&options, CN_STEP_WITNESS_POLICY, CN_VERDICT_OK, true, NULL);
+    mini_seal(&m, p, 2u | 4u); /* of the policy's only b */
+    expect(&options, CN_STEP_WITNESS_POLICY, CN_VERDICT_FAILED, false, "of the group g 1 of 3 members");
+    options.policy.n--;
+    expect(&options, CN_STEP_WITNESS_POLICY, CN_VERDICT_FAILED, false, "lines of text");
+    options.policy.n++;
+    mini_parts_free(p);
+    p = mini_parts_of(&m, CONSIGNMENT);
+    expect(&options, CN_STEP_WITNESS_POLICY, CN_VERDICT_NOT_CHECKED, false, "no signature over the checkpoint");
+}
+
 /* ---- time ---- */
 
 #define SEEN (INT64_C(1777622400) + 200) /* unix seconds, soon after the checkpoint */
