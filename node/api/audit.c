@@ -21,6 +21,11 @@ typedef struct seen {
     UT_hash_handle hh;
 } seen;
 
+typedef struct naming { /* a statement by what it is about: an order by its batch, an attestation by its order */
+    cn_digest id;
+    uint64_t index;
+} naming;
+
 typedef struct audit {
     const cn_audit_order *order;
     cn_snapshot *snap;   /* of the order */
@@ -33,6 +38,12 @@ typedef struct audit {
     cn_header checkpoint;
     cn_dossier_writer *w;
     seen *tags, *indexes;
+    naming *about; /* orders to erase and attestations, ascending; once they are needed */
+    size_t about_count;
+    bool about_read;
+    uint64_t
+        *later; /* log indexes of those to add when the subjects are through: a statement in scope has more to it */
+    size_t later_count, later_cap;
     cn_digest *todo; /* tags to visit */
     size_t todo_count, todo_cap;
 } audit;
@@ -141,6 +152,87 @@ static void add_receipts(audit *a, uint64_t index, const cn_digest *path, size_t
     free(proof);
 }
 
+/* ---- what was erased ---- */
+
+static int by_id(const void *a, const void *b)
+{
+    const naming *x = a, *y = b;
+    int order = cn_digest_cmp(&x->id, &y->id);
+    return order ? order : (x->index > y->index) - (x->index < y->index);
+}
+
+static cn_status note_about(audit *a, uint64_t index, cn_err *err)
+{
+    cn_stored_statement stored;
+    cn_statement *s = NULL;
+    cn_status st = cn_snapshot_statement(a->snap, index, &stored, err);
+    if (st == CN_OK)
+        st = decode(&stored, &s, err);
+    if (st == CN_OK && s->body.kind == CN_PAYLOAD_ERASURE)
+        a->about[a->about_count++] = (naming){s->body.erasure.target, index};
+    else if (st == CN_OK && s->body.kind == CN_PAYLOAD_PURGE)
+        a->about[a->about_count++] = (naming){s->body.purge.erasure, index};
+    cn_statement_free(s);
+    return st;
+}
+
+/* All orders and attestations up to the checkpoint: they have a tree of their own. */
+static cn_status read_about(audit *a, cn_err *err)
+{
+    cn_digest tag = cn_erasures_subject(a->salt);
+    uint64_t count = 0, at = 0;
+    cn_status st = cn_snapshot_subject_count(a->snap, &tag, &count, err);
+    a->about_read = true;
+    if (st != CN_OK || count == 0)
+        return st == CN_NOT_FOUND ? CN_OK : st;
+    cn_subject_row *row = calloc(ROWS_PAGE, sizeof *row);
+    a->about = calloc((size_t)count, sizeof *a->about);
+    if (!row || !a->about)
+        st = cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
+    for (size_t got = 1; st == CN_OK && got && at < count; at += got) {
+        st = cn_snapshot_subject_rows(a->snap, &tag, at, row, ROWS_PAGE, &got, err);
+        for (size_t i = 0; i < got && at + i < count && st == CN_OK; i++)
+            if (row[i].leaf.log_index < a->checkpoint.log_size)
+                st = note_about(a, row[i].leaf.log_index, err);
+    }
+    free(row);
+    if (st == CN_OK)
+        qsort(a->about, a->about_count, sizeof *a->about, by_id);
+    return st;
+}
+
+static void want_later(audit *a, uint64_t index)
+{
+    if (a->later_count == a->later_cap) {
+        a->later_cap = a->later_cap ? 2 * a->later_cap : 16;
+        a->later = realloc(a->later, a->later_cap * sizeof *a->later);
+        CN_ASSERT(a->later);
+    }
+    a->later[a->later_count++] = index;
+}
+
+/* With a batch that has lost items come the orders, and with an order who has attested it, also where the audit is
+ * about another subject of the batch, or about the batch alone, and the trees that they lie in are not here. */
+static cn_status want_about(audit *a, const cn_statement *s, bool erased, cn_err *err)
+{
+    size_t low = 0;
+    cn_status st = CN_OK;
+    if (!erased && s->body.kind != CN_PAYLOAD_ERASURE)
+        return CN_OK;
+    if (!a->about_read)
+        st = read_about(a, err);
+    for (size_t high = a->about_count; low < high;) {
+        size_t middle = low + (high - low) / 2;
+        if (cn_digest_cmp(&a->about[middle].id, &s->id) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    for (; st == CN_OK && low < a->about_count && cn_digest_eq(&a->about[low].id, &s->id); low++)
+        want_later(a, a->about[low].index);
+    return st;
+}
+
 /* main_tag: where pairings name the containers to follow; NULL elsewhere. */
 static cn_status add_statement(audit *a, uint64_t index, bool in_scope, const cn_digest *main_tag, cn_err *err)
 {
@@ -173,8 +265,13 @@ static cn_status add_statement(audit *a, uint64_t index, bool in_scope, const cn
         want(a, &network); /* who let it in, and how it moved on */
     if (main_tag && s->body.kind == CN_PAYLOAD_PAIRING && cn_digest_eq(&s->body.pairing.consignment, main_tag))
         want(a, &s->body.pairing.container);
+    cn_digest batch_key = cn_key_subject(a->salt, &s->body.erasure.key_id);
+    if (s->body.kind == CN_PAYLOAD_ERASURE)
+        want(a, &batch_key); /* who owns it decides whether the order counts */
+    if (fresh)
+        st = want_about(a, s, stored.erased, err);
     cn_statement_free(s);
-    return CN_OK;
+    return st;
 }
 
 /* ---- subjects ---- */
@@ -371,9 +468,14 @@ static cn_status begin(audit *a, cn_err *err)
 static cn_status close_over(audit *a, const cn_digest *main_tag, cn_err *err)
 {
     cn_status st = CN_OK;
-    for (size_t i = 0; i < a->todo_count && st == CN_OK; i++) {
-        cn_digest tag = a->todo[i];
-        st = add_subject(a, &tag, main_tag && cn_digest_eq(&tag, main_tag), err);
+    size_t subjects = 0, statements = 0;
+    while (st == CN_OK && (subjects < a->todo_count || statements < a->later_count)) {
+        if (subjects < a->todo_count) {
+            cn_digest tag = a->todo[subjects++];
+            st = add_subject(a, &tag, main_tag && cn_digest_eq(&tag, main_tag), err);
+        } else {
+            st = add_statement(a, a->later[statements++], false, NULL, err);
+        }
     }
     return st == CN_OK ? add_history(a, err) : st;
 }
@@ -410,6 +512,8 @@ static cn_status end(audit *a, cn_status st, cn_buf *out, cn_err *err)
     seen_free(&a->tags);
     seen_free(&a->indexes);
     free(a->todo);
+    free(a->about);
+    free(a->later);
     return st;
 }
 

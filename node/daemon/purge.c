@@ -89,12 +89,15 @@ static void take_row(cn_node *node, cn_snapshot *snap, uint64_t index)
     cn_statement_free(s);
 }
 
-/* Rows that are new since the last look. */
+/* Rows that are new since the last look, as far as a checkpoint proves them: an audit is made at a checkpoint, and what
+ * it shows as erased must have its order there. */
 static void read_rows(cn_node *node)
 {
     struct cn_purger *p = node->purger;
     cn_subject_row row[ROWS_PAGE];
     size_t got = ROWS_PAGE;
+    uint64_t time_ms = 0, proved = 0;
+    cn_ledger_block_checkpoint(cn_ledger_tip(node->ledger), &time_ms, &proved);
     while (got == ROWS_PAGE && !atomic_load(&node->stop)) {
         cn_snapshot *snap = NULL;
         cn_err err = {0};
@@ -105,10 +108,12 @@ static void read_rows(cn_node *node)
             st = CN_OK; /* nothing was ever ordered */
         if (st != CN_OK)
             cn_node_fail(node, st, &err);
-        for (size_t i = 0; i < got && st == CN_OK && !atomic_load(&node->stop); i++)
-            take_row(node, snap, row[i].leaf.log_index);
+        size_t taken = 0;
+        while (taken < got && st == CN_OK && row[taken].leaf.log_index < proved && !atomic_load(&node->stop))
+            take_row(node, snap, row[taken++].leaf.log_index);
         cn_snapshot_close(snap);
-        p->rows += st == CN_OK ? got : 0;
+        p->rows += taken;
+        got = taken;
     }
 }
 

@@ -66,7 +66,7 @@ cn_status cn_apply_purge(cn_apply *a, cn_err *err)
     memcpy(id + CN_DIGEST_LEN, a->key.owner.b, CN_DIGEST_LEN);
     cn_state_key key = cn_state_key_of(a->salt, CN_STATE_PURGE, id, sizeof id);
     if (st == CN_OK && cn_block_get(a->b, &key, value, &n))
-        st = cn_fail(err, CN_DUPLICATE, "purge_attestation.erasure", "this member has said so before");
+        st = cn_fail(err, CN_CONFLICT, "purge_attestation.erasure", "this member has said so before");
     if (st != CN_OK)
         return st;
     cn_state_relied said = {.statement = a->s->id, .log_index = a->index};

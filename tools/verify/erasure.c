@@ -19,8 +19,11 @@ void verify_erasure(verifier *v, const cn_statement *s, const known_key *signer,
     if (b->kind != CN_PAYLOAD_ERASURE)
         return;
     const known_key *of = verify_find_key(v, &b->erasure.key_id);
-    if (!of)
-        return; /* the batch is not here, or its key is missed already */
+    if (!of) {
+        verify_fault(v, CN_STEP_AUTHORITY, CN_UNKNOWN_KEY, where, "no registration of key %s, which signed the batch",
+                     cn_digest_hex(&b->erasure.key_id).s);
+        return;
+    }
     if (!cn_digest_eq(&of->owner, &signer->owner))
         verify_fault(v, CN_STEP_AUTHORITY, CN_DENIED, where, "it orders to erase what another member's key signed");
     if (cn_erasure_verify(&b->erasure, &v->genesis.network, &of->key, &err) != CN_OK)
@@ -66,7 +69,7 @@ const cn_statement *verify_find_order(const verifier *v, const cn_digest *id)
 
 static const cn_digest *batch_of(const verifier *v, size_t place)
 {
-    return &v->statement[place]->body.erasure.record_digest;
+    return &v->statement[place]->body.erasure.target;
 }
 
 static int by_batch(const void *a, const void *b, void *ctx)
@@ -74,20 +77,21 @@ static int by_batch(const void *a, const void *b, void *ctx)
     return cn_digest_cmp(batch_of(ctx, *(const size_t *)a), batch_of(ctx, *(const size_t *)b));
 }
 
-/* The orders about the statement's record: [*ret_first, returned) of those sorted by batch. */
+/* The orders about the statement: [*ret_first, returned) of those sorted by batch. By its id: the record that an order
+ * carries may have another signature of the same key than the one that was recorded, and is the same statement. */
 static size_t orders_about(const verifier *v, const size_t *order, size_t place, size_t *ret_first)
 {
-    const cn_digest *record = &v->statement[place]->record_digest;
+    const cn_digest *id = &v->statement[place]->id;
     size_t low = 0, high = v->order_count;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (cn_digest_cmp(batch_of(v, order[middle]), record) < 0)
+        if (cn_digest_cmp(batch_of(v, order[middle]), id) < 0)
             low = middle + 1;
         else
             high = middle;
     }
     *ret_first = low;
-    while (low < v->order_count && cn_digest_eq(batch_of(v, order[low]), record))
+    while (low < v->order_count && cn_digest_eq(batch_of(v, order[low]), id))
         low++;
     return low;
 }
