@@ -81,6 +81,12 @@ LD_LIBRARY_PATH=$lib outcomes "$work/shared-cxx"
 compile threads "$cc" "-std=gnu99 -pthread" "$here/threads.c"
 LD_LIBRARY_PATH=$lib "$work/threads" "$digest" "$work"/dossiers/*.zip || fail "threads find other things than one alone"
 
+# A failed allocation never turns a refusal into an acceptance. (A sanitizer brings its own allocator.)
+if [ -z "$flags" ]; then
+    compile starve "$cc" -std=gnu99 "$here/starve.c"
+    LD_LIBRARY_PATH=$lib "$work/starve" "$digest" "$work/dossiers/withheld.zip" 17 || fail "accepted for want of memory"
+fi
+
 # A program in a locale with decimal commas makes the same page, and so accepts the same dossiers.
 mkdir "$work/locale"
 if localedef -f UTF-8 -i de_DE "$work/locale/de_DE.UTF-8" 2>/dev/null; then

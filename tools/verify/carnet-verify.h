@@ -16,6 +16,9 @@
  * Threads: every function may be called by any thread at any time. Options and reports belong to the caller; one that
  * is not being changed or freed may be used by several threads at once.
  *
+ * Memory: when it runs out nothing is accepted that would not be otherwise; but a good dossier may be refused, and
+ * libcrypto and jansson end the process at some failed allocations.
+ *
  * Texts are UTF-8 without control characters, and live as long as the report.
  *
  * The interface only grows: functions and steps are added, and steps are found by their names. */
