@@ -136,11 +136,13 @@ void cn_api_get_statement_proof(cn_request *r)
         reply_proof(r, &id, format[0] == 'c');
     } else if (strcmp(format, "evm") == 0) {
         cn_api_reply_evm_statement(r, &id);
+    } else if (strcmp(format, "item") == 0) {
+        cn_api_reply_item(r, &id);
     } else if (strcmp(format, "foreign") == 0) {
         cn_api_reply_foreign(r, &id);
     } else {
         cn_fail(&err, CN_INVALID, "format",
-                "\"%.40s\" is none of a statement's; use native, cose, tlog, evm or foreign", format);
+                "\"%.40s\" is none of a statement's; use native, cose, tlog, evm, item or foreign", format);
         cn_reply_error(r, &err);
     }
 }

@@ -59,6 +59,8 @@ void cn_api_reply_foreign(cn_request *r, const cn_digest *id);
 /* RFC 9942 consistency receipts from a log of `from` entries to that of the newest checkpoint. */
 void cn_api_reply_consistency(cn_request *r, uint64_t from);
 
+/* One item of a batch (query parameter item) with its path to the log. */
+void cn_api_reply_item(cn_request *r, const cn_digest *id);
 /* The same proofs as calls of the verifier contract. */
 void cn_api_reply_evm_statement(cn_request *r, const cn_digest *id);
 void cn_api_reply_evm_subject(cn_request *r, const char *uri); /* canonical */
@@ -106,7 +108,7 @@ void cn_api_get_openapi(cn_request *r);
       "wait")                                                                                                          \
     X("GET", "/v1/statements/", "/proof", true, cn_api_get_statement_proof,                                            \
       "Proof of one final statement: native (a dossier), cose (RFC 9942 receipts), tlog (C2SP), evm, foreign.",        \
-      "format member legal_basis case")                                                                                \
+      "format member item legal_basis case")                                                                           \
     X("GET", "/v1/statements/", "", true, cn_api_get_statement, "Status, position and content of a statement.", "")    \
     X("GET", "/v1/subjects/", "/events", true, cn_api_get_subject_events,                                              \
       "Events that declare the subject, in ledger order.", "from to type cursor limit")                                \

@@ -69,6 +69,9 @@ cmp "$work/all.cbor" "$work/again.cbor" || fail "two exports differ"
 
 (cd "$work" && CONSISTENCY="$(json 'print $j->{log_root}' <<<"$older") ${signers%%$'\n'*}.consistency" node receipts.mjs checkpoint.json "$entry" "${receipts[@]}") >"$work/rows" || fail "$(cat "$work/rows")"
 (cd "$work" && node ics23.mjs present.json absent.json) >>"$work/rows" || fail "$(tail -n 5 "$work/rows")"
+"$bin/carnet" export --api "$api" --statement "$id" --item 1 --format item --out "$work/item.json" >/dev/null || fail "export item"
+"$work/tlogproof" item "$work/item.json" >>"$work/rows" || fail "$(tail -n 5 "$work/rows")"
+[ "$(json 'print $j->{record}' <"$work/item.json")" = "$entry" ] || fail "the item is of another record"
 "$bin/carnet" export --api "$api" --policy --format tlog --out "$work/policy.txt" >/dev/null || fail "export of the policy"
 "$bin/carnet" audit --api "$api" --subject "$subject" --out "$work/audit.zip" >/dev/null || fail "audit"
 genesis=$(cat "$work/net/genesis.digest")

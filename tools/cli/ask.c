@@ -272,7 +272,7 @@ typedef struct exported {
     const char *option, *formats;
 } exported;
 
-static const exported exports[] = {{"--statement", " native cose tlog evm "},
+static const exported exports[] = {{"--statement", " native cose tlog evm item "},
                                    {"--subject", " ics23 evm "},
                                    {"--consistency-from", " cose "},
                                    {"--epochs", " evm "},
@@ -282,7 +282,8 @@ static const exported exports[] = {{"--statement", " native cose tlog evm "},
 /* Path of the API for what is asked; false: the combination makes no sense. */
 static bool export_path(const cli_args *args, char *path, size_t cap)
 {
-    const char *format = cli_value(args, "--format"), *member = cli_value(args, "--member"), *what = NULL;
+    const char *format = cli_value(args, "--format"), *member = cli_value(args, "--member"), *what = NULL,
+               *item = cli_value(args, "--item");
     char encoded[2048], wanted[64];
     size_t kind = EXPORTS;
     for (size_t i = 0; i < EXPORTS; i++) {
@@ -296,7 +297,8 @@ static bool export_path(const cli_args *args, char *path, size_t cap)
     }
     snprintf(wanted, sizeof wanted, " %.40s ", format);
     if (!what || strchr(format, ' ') || !strstr(exports[kind].formats, wanted) ||
-        (member && strcmp(format, "cose") != 0) || !cli_encode(what, encoded, sizeof encoded))
+        (member && strcmp(format, "cose") != 0) || (item != NULL) != (strcmp(format, "item") == 0) ||
+        (item && strspn(item, "0123456789") != strlen(item)) || !cli_encode(what, encoded, sizeof encoded))
         return false;
     if (kind == 0)
         snprintf(path, cap, "/v1/statements/%.100s/proof?format=%s", encoded, format);
@@ -306,6 +308,8 @@ static bool export_path(const cli_args *args, char *path, size_t cap)
         snprintf(path, cap, "/v1/checkpoints/latest?format=cose&from=%.20s", encoded);
     else
         snprintf(path, cap, kind == 3 ? "/v1/epochs?format=evm" : "/v1/policy");
+    if (item)
+        snprintf(path + strlen(path), cap - strlen(path), "&item=%.10s", item);
     if (member)
         snprintf(path + strlen(path), cap - strlen(path), "&member=%.64s", member);
     return true;
@@ -315,15 +319,16 @@ int cmd_export(int argc, char **argv)
 {
     cli_option options[] = {
         API_OPTION,
-        {"--statement", false, false, "statement id: native, cose, tlog, evm", NULL},
+        {"--statement", false, false, "statement id: native, cose, tlog, evm, item", NULL},
         {"--subject", false, false, "URI of a subject: ics23, evm", NULL},
         {"--epochs", true, false, "the changes of validators: evm", NULL},
         {"--policy", true, false, "the network's own policy for checkpoints (C2SP tlog-policy): tlog", NULL},
         {"--consistency-from", false, false, "an older size of the log: cose", NULL},
         {"--format", false, true,
          "native (dossier), cose (RFC 9942 receipts), tlog (C2SP tlog-proof), ics23 (completeness record, or absence), "
-         "evm (call of the verifier contract)",
+         "evm (call of the verifier contract), item (one item and all that leads from it to the checkpoint)",
          NULL},
+        {"--item", false, false, "with item: which one, counted from 0", NULL},
         {"--member", false, false, "with cose: the receipt of this validator alone", NULL},
         {"--out", false, true, "file to write", NULL},
         JSON_OPTION,
@@ -339,7 +344,7 @@ int cmd_export(int argc, char **argv)
     if (!export_path(&args, path, sizeof path))
         return cli_say(
             EXIT_USE,
-            "one of --statement (native, cose, tlog, evm), --subject (ics23, evm), --consistency-from (cose) and "
+            "one of --statement (native, cose, tlog, evm, item), --subject (ics23, evm), --consistency-from (cose) and "
             "--epochs (evm) and --policy (tlog); --member goes with cose");
     return strcmp(cli_value(&args, "--format"), "native") == 0 ? fetch_dossier(&args, path) : fetch_proof(&args, path);
 }

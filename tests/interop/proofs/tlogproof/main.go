@@ -3,10 +3,13 @@
 package main
 
 import (
+	"bytes"
 	"crypto/ed25519"
+	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -105,7 +108,64 @@ func normal(proof []byte) string {
 	return strings.Join(lines, "\n")
 }
 
+// item checks what carnet export --format item wrote: the item lies in the batch, whose record is the entry.
+func item(file string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var p struct {
+		Index    int64    `json:"item_index"`
+		Count    int64    `json:"item_count"`
+		Item     []byte   `json:"item_base64"`
+		Path     [][]byte `json:"item_path_base64"`
+		Root     []byte   `json:"items_root_base64"`
+		Record   []byte   `json:"record_base64"`
+		Expected string   `json:"record"`
+	}
+	if err := json.Unmarshal(text, &p); err != nil {
+		return err
+	}
+	var path tlog.RecordProof
+	var root tlog.Hash
+	copy(root[:], p.Root)
+	for _, raw := range p.Path {
+		var hash tlog.Hash
+		copy(hash[:], raw)
+		path = append(path, hash)
+	}
+	if sum := sha256.Sum256(p.Record); hex.EncodeToString(sum[:]) != p.Expected || !bytes.Contains(p.Record, p.Root) {
+		return errors.New("the record is another, or does not name the root")
+	}
+	if err := tlog.CheckRecord(path, p.Count, root, p.Index, tlog.RecordHash(p.Item)); err != nil {
+		return err
+	}
+	refused := 0
+	for bit := 0; bit < 8*len(p.Item); bit++ {
+		changed := append([]byte(nil), p.Item...)
+		changed[bit/8] ^= 1 << (bit % 8)
+		if tlog.CheckRecord(path, p.Count, root, p.Index, tlog.RecordHash(changed)) == nil {
+			return fmt.Errorf("accepted with bit %d changed", bit)
+		}
+		refused++
+	}
+	for index := int64(0); index < p.Count; index++ {
+		if index != p.Index && tlog.CheckRecord(path, p.Count, root, index, tlog.RecordHash(p.Item)) == nil {
+			return fmt.Errorf("accepted as item %d", index)
+		}
+	}
+	fmt.Printf("row\titem %d of %d, to the record\tgolang.org/x/mod sumdb/tlog\t%d\taccepted, %d changes refused\n", p.Index, p.Count, 32*len(p.Path)+len(p.Item), refused)
+	return nil
+}
+
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "item" {
+		if err := item(os.Args[2]); err != nil {
+			fmt.Println("FAILED: the item is not accepted:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if len(os.Args) < 4 {
 		fmt.Fprintln(os.Stderr, "usage: tlogproof PROOF ENTRY-HEX VKEY...")
 		os.Exit(2)
