@@ -57,10 +57,14 @@ pass "each node attested once, the one that was down too"
 get exporter "/v1/statements/$id" | grep -q "$secret" && fail "the API still shows it"
 [ "$(get exporter "/v1/statements/$id" | perl -MJSON::PP -0777 -ne 'print join ",", map { $_->{format} } @{decode_json($_)->{items}}')" = \
     "envelope,epcis,erased,epcis" ] || fail "items of the statement: $(get exporter "/v1/statements/$id")"
+export ORDER=$order
 for node in "${nodes[@]}"; do
     "$carnet" audit --api "$(api "$node")" --subject "$subject" --out "$work/$node.zip" >/dev/null || fail "audit of $node"
     "$carnet" verify --genesis "$(cat "$net/genesis.digest")" --json "$work/$node.zip" >"$work/verdict" || fail "verify: $(cat "$work/verdict")"
     [ "$(field erased_items <"$work/verdict")" = 1 ] || fail "the verifier does not count it: $(cat "$work/verdict")"
+    perl -MJSON::PP -0777 -ne 'my @e = @{decode_json($_)->{erasures}};
+        exit !(@e == 1 && $e[0]{ordered_by} eq $ENV{ORDER} && @{$e[0]{attested_by}} == 4)' "$work/verdict" ||
+        fail "the verifier does not name the order and who attested it: $(cat "$work/verdict")"
     unzip -p "$work/$node.zip" report.html | grep -q "orders items 2 to 2" || fail "the report does not say who ordered it"
     unzip -p "$work/$node.zip" | grep -aq "$secret" && fail "the dossier of $node has it"
 done

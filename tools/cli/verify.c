@@ -60,8 +60,12 @@ static void print_report(cn_verify_report *r)
         printf("all of it existed at %s, says the time authority %s\n", when, plain(r->time_authority));
     }
     if (r->accepted && r->erased_items)
-        printf("%llu items were erased by order of the member that signed them; see the statements about it\n",
-               (unsigned long long)r->erased_items);
+        printf("%llu items were erased by order of the member that signed them\n", (unsigned long long)r->erased_items);
+    for (size_t i = 0; r->accepted && i < r->erasures; i++)
+        printf("  statement %s erases items %u to %u of %s; %zu members attest that it is done\n",
+               cn_digest_hex(&r->erasure[i].order).s, r->erasure[i].first_item,
+               r->erasure[i].first_item + r->erasure[i].item_count - 1, cn_digest_hex(&r->erasure[i].batch).s,
+               r->erasure[i].attested);
     if (r->accepted && r->redacted_items)
         printf("%llu items are left out of this dossier, as its manifest names them\n",
                (unsigned long long)r->redacted_items);

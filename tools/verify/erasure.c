@@ -156,11 +156,50 @@ static size_t check_items(verifier *v, const size_t *order, size_t place)
     return redacted;
 }
 
+/* ---- who ordered it, and who has obeyed ---- */
+
+static void report_order(cn_verify_report *r, const cn_statement *s, uint64_t index)
+{
+    const cn_erasure_payload *e = &s->body.erasure;
+    if (r->erasures < CN_VERIFY_ERASURES)
+        r->erasure[r->erasures++] = (cn_verify_erasure){.order = s->id,
+                                                        .batch = e->target,
+                                                        .log_index = index,
+                                                        .first_item = e->start,
+                                                        .item_count = e->count,
+                                                        .reason = e->reason};
+}
+
+static void report_attestation(cn_verify_report *r, const cn_digest *order, const cn_digest *member)
+{
+    for (size_t i = 0; i < r->erasures; i++) {
+        cn_verify_erasure *e = &r->erasure[i];
+        bool said = !cn_digest_eq(&e->order, order);
+        for (size_t k = 0; k < e->attested; k++)
+            said = said || cn_digest_eq(&e->member[k], member);
+        if (!said && e->attested < CN_VERIFY_ATTESTED)
+            e->member[e->attested++] = *member;
+    }
+}
+
+static void report_erasures(verifier *v)
+{
+    for (size_t i = 0; i < v->dossier.statement_count; i++) {
+        const cn_statement *s = v->statement[i];
+        const known_key *signer = s ? verify_find_key(v, &s->body.key_id) : NULL;
+        if (signer && s->body.kind == CN_PAYLOAD_ERASURE)
+            report_order(v->report, s, v->dossier.statement[i].log_index);
+        else if (signer && s->body.kind == CN_PAYLOAD_PURGE)
+            report_attestation(v->report, &s->body.purge.erasure, &signer->owner);
+    }
+}
+
 void verify_redactions(verifier *v)
 {
     size_t redacted = 0, *order = verify_grow(v, NULL, v->order_count, sizeof *order);
     if (!order)
         return;
+    report_erasures(v);
     if (v->order_count) {
         memcpy(order, v->order, v->order_count * sizeof *order);
         qsort_r(order, v->order_count, sizeof *order, by_batch, v);

@@ -35,6 +35,42 @@ static bool add_step(json_t *steps, cn_verify_step i, const cn_verify_result *s)
     return json_array_append_new(steps, step) == 0 && ok;
 }
 
+static json_t *hex_of(const cn_digest *digest)
+{
+    return json_string(cn_digest_hex(digest).s);
+}
+
+static json_t *erasure_of(const cn_verify_erasure *e)
+{
+    json_t *one = json_object(), *members = json_array();
+    bool ok = true;
+    for (size_t i = 0; i < e->attested; i++)
+        ok = ok && json_array_append_new(members, hex_of(&e->member[i])) == 0;
+    ok = json_object_set_new(one, "attested_by", members) == 0 && ok;
+    ok = ok && json_object_set_new(one, "ordered_by", hex_of(&e->order)) == 0 &&
+         json_object_set_new(one, "log_index", number_of(e->log_index)) == 0 &&
+         json_object_set_new(one, "statement", hex_of(&e->batch)) == 0 &&
+         json_object_set_new(one, "first_item", number_of(e->first_item)) == 0 &&
+         json_object_set_new(one, "item_count", number_of(e->item_count)) == 0 &&
+         json_object_set_new(one, "reason", number_of(e->reason)) == 0;
+    if (ok)
+        return one;
+    json_decref(one);
+    return NULL;
+}
+
+/* NULL: out of memory; what it goes into is not set then. */
+static json_t *erasures_of(const cn_verify_report *r)
+{
+    json_t *all = json_array();
+    for (size_t i = 0; all && i < r->erasures; i++)
+        if (json_array_append_new(all, erasure_of(&r->erasure[i])) != 0) {
+            json_decref(all);
+            return NULL;
+        }
+    return all;
+}
+
 json_t *cn_verify_report_json(const cn_verify_report *r)
 {
     json_t *whole = json_object(), *steps = json_array();
@@ -50,6 +86,7 @@ json_t *cn_verify_report_json(const cn_verify_report *r)
          json_object_set_new(whole, "items", number_of(r->items)) == 0 &&
          json_object_set_new(whole, "unreadable_items", number_of(r->unreadable_items)) == 0 &&
          json_object_set_new(whole, "erased_items", number_of(r->erased_items)) == 0 &&
+         json_object_set_new(whole, "erasures", erasures_of(r)) == 0 &&
          json_object_set_new(whole, "redacted_items", number_of(r->redacted_items)) == 0 &&
          json_object_set_new(whole, "witnessed_ms", number_of(r->witnessed_ms)) == 0 &&
          json_object_set_new(whole, "time_authority", text_of(r->time_authority)) == 0;

@@ -56,6 +56,16 @@ typedef struct cn_verify_result {
     uint64_t faults; /* how many places failed */
 } cn_verify_result;
 
+#define CN_VERIFY_ERASURES 32u
+#define CN_VERIFY_ATTESTED 32u
+typedef struct cn_verify_erasure { /* an order that is in the dossier */
+    cn_digest order, batch;        /* statement ids */
+    uint64_t log_index;            /* of the order */
+    uint32_t first_item, item_count, reason;
+    size_t attested; /* members who say that their nodes have erased it: at most CN_VERIFY_ATTESTED are told */
+    cn_digest member[CN_VERIFY_ATTESTED];
+} cn_verify_erasure;
+
 typedef struct cn_verify_report {
     bool accepted; /* no step failed, and those that are required or asked for hold */
     cn_verify_result step[CN_STEP_COUNT];
@@ -66,6 +76,8 @@ typedef struct cn_verify_report {
     uint64_t statements;         /* in the dossier */
     uint64_t subject_statements; /* of the subject */
     uint64_t items, unreadable_items, erased_items, redacted_items;
+    size_t erasures; /* the first so many orders, in the order of the log */
+    cn_verify_erasure erasure[CN_VERIFY_ERASURES];
     uint64_t witnessed_ms;    /* a trusted time authority says that the checkpoint existed then; 0: none */
     char time_authority[256]; /* its name */
 } cn_verify_report;

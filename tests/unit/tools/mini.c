@@ -213,6 +213,19 @@ static void enter_foreign(mini *m, const cn_statement *s, uint64_t index)
         enter(m, &network, s, index);
 }
 
+/* An order, and who attests it, in the trees of the subjects that lose items, and in the tree of all of them. */
+static void enter_erasure(mini *m, const cn_statement *s, uint64_t index)
+{
+    const cn_erasure_payload *order = s->body.kind == CN_PAYLOAD_ERASURE ? &s->body.erasure : NULL;
+    cn_digest all = cn_erasures_subject(m->genesis.subject_salt);
+    for (size_t i = 2; !order && i < index; i++)
+        if (cn_digest_eq(&m->statement[i].decoded->id, &s->body.purge.erasure))
+            order = &m->statement[i].decoded->body.erasure;
+    for (size_t i = 0; order && i < order->subject_count; i++)
+        enter(m, &order->subject[i], s, index);
+    enter(m, &all, s, index);
+}
+
 static void enter_governance(mini *m, const cn_statement *s, const cn_digest *member, uint64_t index)
 {
     const uint8_t *salt = m->genesis.subject_salt;
@@ -285,6 +298,8 @@ uint64_t mini_record(mini *m, mini_signer *signer, cn_body *body, const cn_span 
         enter_governance(m, st->decoded, &body->readiness.member, index);
     else if (body->kind == CN_PAYLOAD_FOREIGN)
         enter_foreign(m, st->decoded, index);
+    else if (body->kind == CN_PAYLOAD_ERASURE || body->kind == CN_PAYLOAD_PURGE)
+        enter_erasure(m, st->decoded, index);
     else
         cr_assert_fail("no such payload here");
     return index;
@@ -494,6 +509,10 @@ mini_parts *mini_parts_of(mini *m, const char *uri)
         if (leans_on_governance(m, b)) {
             cn_digest decided = cn_governance_subject(m->genesis.subject_salt);
             put_subject(m, p, map, &decided);
+        }
+        if (b->kind == CN_PAYLOAD_ERASURE) {
+            cn_digest of = cn_key_subject(m->genesis.subject_salt, &b->erasure.key_id);
+            put_subject(m, p, map, &of);
         }
         if (b->kind == CN_PAYLOAD_FOREIGN) {
             cn_digest network = cn_network_subject(m->genesis.subject_salt, &b->foreign.network);
