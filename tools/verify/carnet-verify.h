@@ -76,7 +76,7 @@ CARNET_VERIFY_API int carnet_verify_set_signatures(carnet_verify_options *option
  * must be in the dossier, and none may differ. */
 CARNET_VERIFY_API int carnet_verify_add_anchor(carnet_verify_options *options, uint64_t height,
                                                const unsigned char block[CARNET_VERIFY_DIGEST_LEN]);
-/* A policy of C2SP tlog-policy that the signatures must satisfy, at most 256 KiB; step "witness-policy". n 0: none. */
+/* A policy of C2SP tlog-policy that the signatures must satisfy, at most 64 KiB; step "witness-policy". n 0: none. */
 CARNET_VERIFY_API int carnet_verify_set_policy(carnet_verify_options *options, const void *policy, size_t n);
 /* Certificates in PEM of the time authorities that are trusted, at most 256 KiB and at least one; step "time". n 0:
  * none. */

@@ -2,6 +2,7 @@
 #include "tools/verify/carnet-verify.h"
 
 #include "proto/limits.h"
+#include "proto/policy.h"
 #include "proto/timestamp.h"
 #include "tools/verify/json.h"
 
@@ -10,7 +11,6 @@
 #include <string.h>
 
 #define ANCHORS_MAX 64u
-#define POLICY_MAX ((size_t)256 << 10)
 
 struct carnet_verify_options {
     cn_digest genesis;
@@ -37,7 +37,7 @@ carnet_verify_options *carnet_verify_options_new(void)
 {
     carnet_verify_options *o = calloc(1, sizeof *o);
     if (o) {
-        cn_buf_init(&o->policy, POLICY_MAX);
+        cn_buf_init(&o->policy, CN_POLICY_MAX_BYTES);
         cn_buf_init(&o->authorities, CN_TIMESTAMP_CA_MAX);
     }
     return o;
@@ -106,9 +106,19 @@ static int replace(cn_buf *bytes, size_t max, const void *p, size_t n)
     return CARNET_VERIFY_OK;
 }
 
+static bool is_policy(const void *p, size_t n)
+{
+    cn_policy *policy = NULL;
+    bool ok = p && n <= CN_POLICY_MAX_BYTES && cn_policy_parse(p, n, &policy, NULL) == CN_OK;
+    cn_policy_free(policy);
+    return ok;
+}
+
 int carnet_verify_set_policy(carnet_verify_options *options, const void *policy, size_t n)
 {
-    return options ? replace(&options->policy, POLICY_MAX, policy, n) : CARNET_VERIFY_MISUSE;
+    if (!options || (n > 0 && !is_policy(policy, n)))
+        return CARNET_VERIFY_MISUSE;
+    return replace(&options->policy, CN_POLICY_MAX_BYTES, policy, n);
 }
 
 int carnet_verify_set_time_authorities(carnet_verify_options *options, const void *pem, size_t n)
