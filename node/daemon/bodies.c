@@ -258,7 +258,8 @@ void cn_body_ask_again(cn_node *node, uint64_t now_ms)
 }
 
 /* False: its items are not those that were signed. The record's digest does not cover them, so whoever answers could
- * change them, and a good block would not execute here. */
+ * change them, and a good block would not execute here. One whose items are erased is of no use either, but its sender
+ * has done no wrong: the block is final there, and comes by catching up. */
 static bool take_statement(cn_node *node, cn_stmt *stmt)
 {
     cn_open_body *b, *next;
@@ -271,7 +272,7 @@ static bool take_statement(cn_node *node, cn_stmt *stmt)
             if (b->stmt[i] || !cn_digest_eq(&b->record[i], &stmt->s->record_digest))
                 continue;
             if (!whole && cn_statement_check_whole(stmt->s, NULL) != CN_OK)
-                return false;
+                return cn_statement_check_items(stmt->s, NULL) == CN_OK; /* then some are erased */
             whole = true;
             b->stmt[i] = cn_stmt_ref(stmt);
             b->missing--;

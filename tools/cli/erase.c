@@ -54,6 +54,9 @@ static cn_status fetch_record(const char *api, const char *id, cn_buf *ret, cn_e
         st = cn_fail(err, CN_NOT_FOUND, "--statement", "%s is not final there", id);
     if (st == CN_OK)
         st = cn_statement_decode(bytes, n, &s, err);
+    /* what a node answers is signed for erasing, for ever: it must be what was meant */
+    if (st == CN_OK && strcmp(cn_digest_hex(&s->id).s, id) != 0)
+        st = cn_fail(err, CN_INVALID, "--statement", "the node answers with statement %s", cn_digest_hex(&s->id).s);
     if (st == CN_OK && s->body.kind != CN_PAYLOAD_EVENT_BATCH)
         st = cn_fail(err, CN_INVALID, "--statement", "is no batch of events: nothing else has items");
     if (st == CN_OK)
