@@ -71,6 +71,21 @@ done
 "$carnet" verify --genesis "$(cat "$net/genesis.digest")" "$work/before.zip" >/dev/null || fail "the audit from before does not verify any more"
 pass "audits verify, and show the item as erased by statement ${order:0:16}"
 
+# Between erasing and saying so: customs erases without its capture key, is killed, and says so when it has both again.
+not_attested() { [ "$(get "$1" /v1/status | perl -MJSON::PP -0777 -ne 'print decode_json($_)->{erasures}{not_attested}')" = "$2" ]; }
+mv "$(key customs)" "$work/customs.key"
+"$carnet" erase --api "$(api bank)" --key "$(key bank)" --statement "$id" --items 3 --reason mistake >/dev/null || fail "second order"
+for node in exporter bank carrier; do wait_for 30 attested "$node" 8 || fail "$node does not see three attestations of the second order"; done
+wait_for 30 not_attested customs 1 || fail "customs does not say that it cannot attest: $(get customs /v1/status)"
+[ "$(get customs "/v1/statements/$id" | perl -MJSON::PP -0777 -ne 'print decode_json($_)->{items}[3]{format}')" = erased ] ||
+    fail "customs has not erased it"
+"$carnet" testnet kill customs --dir "$net" || fail "kill customs"
+mv "$work/customs.key" "$(key customs)"
+"$carnet" testnet start customs --dir "$net" || fail "start customs"
+for node in "${nodes[@]}"; do wait_for 60 attested "$node" 9 || fail "$node does not see the attestation of customs"; done
+wait_for 30 not_attested customs 0 || fail "customs still counts it: $(get customs /v1/status)"
+pass "a node killed between erasing and attesting attests when it is back"
+
 for node in "${nodes[@]}"; do "$carnet" testnet kill "$node" --dir "$net" || fail "kill $node"; done
 held_nowhere
 pass "content and salt are on no disk"

@@ -4,9 +4,9 @@
 #include <string.h>
 
 const char *const kit_kind_name[KIT_KINDS] = {
-    "event-batch", "key-register",    "key-rotate",  "key-revoke",      "key-gap",
-    "key-salvage", "member-register", "channel-key", "pairing",         "document-anchor",
-    "proposal",    "ballot",          "readiness",   "foreign-network", "foreign-proof",
+    "event-batch",     "key-register",    "key-rotate",    "key-revoke",      "key-gap",           "key-salvage",
+    "member-register", "channel-key",     "pairing",       "document-anchor", "proposal",          "ballot",
+    "readiness",       "foreign-network", "foreign-proof", "erasure",         "purge-attestation",
 };
 
 kit_bytes kit_unhex(const char *hex)
@@ -240,6 +240,28 @@ static void fill_foreign(kit_bodies *store, enum kit_kind kind, cn_body *body)
     cn_buf_free(&proof);
 }
 
+/* Of the kit's batch, signed by key 1: its record goes where proofs go. */
+static void fill_erasure(kit_bodies *store, enum kit_kind kind, cn_body *body)
+{
+    if (kind == KIT_PURGE) {
+        body->kind = CN_PAYLOAD_PURGE;
+        body->purge.erasure = kit_fill(0x45);
+        return;
+    }
+    cn_secret_key key = kit_key(CN_KEY_SECP256K1, 1);
+    cn_statement *batch = NULL;
+    cn_buf whole;
+    kit_sign(KIT_BATCH, &key, &whole, NULL);
+    cr_assert_eq(cn_statement_decode(whole.p, whole.n, &batch, NULL), CN_OK);
+    cr_assert_leq(batch->record.n, sizeof store->proof);
+    memcpy(store->proof, batch->record.p, batch->record.n);
+    body->kind = CN_PAYLOAD_ERASURE;
+    body->erasure =
+        (cn_erasure_payload){.record = CN_SPAN(store->proof, batch->record.n), .start = 1, .count = 2, .reason = 2};
+    cn_statement_free(batch);
+    cn_buf_free(&whole);
+}
+
 cn_body kit_body(kit_bodies *store, enum kit_kind kind)
 {
     cn_body body;
@@ -267,6 +289,8 @@ cn_body kit_body(kit_bodies *store, enum kit_kind kind)
         body.document.subject_count = 2;
     } else if (kind == KIT_FOREIGN_NETWORK || kind == KIT_FOREIGN_PROOF) {
         fill_foreign(store, kind, &body);
+    } else if (kind == KIT_ERASURE || kind == KIT_PURGE) {
+        fill_erasure(store, kind, &body);
     } else if (kind >= KIT_PROPOSAL) {
         fill_membership(kind, &body);
     } else {

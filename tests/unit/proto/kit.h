@@ -53,6 +53,8 @@ enum kit_kind {
     KIT_READINESS,
     KIT_FOREIGN_NETWORK,
     KIT_FOREIGN_PROOF,
+    KIT_ERASURE,
+    KIT_PURGE,
     KIT_KINDS
 };
 extern const char *const kit_kind_name[KIT_KINDS];

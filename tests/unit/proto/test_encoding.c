@@ -700,6 +700,56 @@ Test(rule, of_foreign_proofs)
     expect_sign(&b, &s, CN_INVALID, "foreign_proof"); /* another kind */
 }
 
+/* The record in an order is read as strictly as the order itself. */
+Test(rule, of_erasures)
+{
+    kit_bodies s;
+    cn_body b = kit_body(&s, KIT_ERASURE);
+    expect_sign(&b, &s, CN_OK, "");
+    for (uint32_t reason = 0; reason <= CN_ERASURE_REASONS + 1; reason++) {
+        bool good = reason >= 1 && reason <= CN_ERASURE_REASONS;
+        b.erasure.reason = reason;
+        expect_sign(&b, &s, good ? CN_OK : CN_INVALID, good ? "" : "erasure.reason");
+    }
+    b = kit_body(&s, KIT_ERASURE); /* its batch has items 0 to 3 */
+    static const uint32_t ranges[][3] = {
+        {0, 4, 1},          {3, 1, 1}, {3, 2, 0},          {4, 1, 0},          {0, 0, 0},
+        {1, UINT32_MAX, 0}, {0, 5, 0}, {UINT32_MAX, 1, 0}, {UINT32_MAX, 2, 0}, {UINT32_MAX, UINT32_MAX, 0}};
+    for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++) {
+        b.erasure.start = ranges[i][0];
+        b.erasure.count = ranges[i][1];
+        expect_sign(&b, &s, ranges[i][2] ? CN_OK : CN_INVALID, ranges[i][2] ? "" : "erasure.count");
+    }
+    b = kit_body(&s, KIT_ERASURE);
+    b.erasure.record.n--; /* a signature of 63 bytes */
+    expect_sign(&b, &s, CN_NOT_CANONICAL, "erasure.record");
+    b.erasure.record.n = 0;
+    expect_sign(&b, &s, CN_NOT_CANONICAL, "erasure.record");
+    b = kit_body(&s, KIT_ERASURE);
+    b.network = kit_fill(0xf0);
+    expect_sign(&b, &s, CN_WRONG_NETWORK, "erasure.record");
+    static const enum kit_kind others[] = {KIT_PAIRING, KIT_ERASURE, KIT_PURGE, KIT_KEY_REGISTER};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) { /* nothing else has items; orders do not nest */
+        cn_secret_key key = kit_key(CN_KEY_SECP256K1, 1);
+        cn_statement *inner = NULL;
+        cn_buf whole;
+        kit_sign(others[i], &key, &whole, NULL);
+        cr_assert_eq(cn_statement_decode(whole.p, whole.n, &inner, NULL), CN_OK);
+        b = kit_body(&s, KIT_ERASURE);
+        b.erasure.record = inner->record;
+        expect_sign(&b, &s, CN_INVALID, "erasure.record");
+        cn_statement_free(inner);
+        cn_buf_free(&whole);
+    }
+    cn_secret_key key = kit_key(CN_KEY_SECP256K1, 1);
+    cn_buf whole; /* with its items: field 3 is no part of a record */
+    kit_sign(KIT_BATCH, &key, &whole, NULL);
+    b = kit_body(&s, KIT_ERASURE);
+    b.erasure.record = CN_SPAN(whole.p, whole.n);
+    expect_sign(&b, &s, CN_NOT_CANONICAL, "erasure.record");
+    cn_buf_free(&whole);
+}
+
 /* 256 KiB of the smallest pieces, each of which protobuf-c turns into a structure of its own. */
 static void dense(unsigned payload_field, const uint8_t *piece, size_t piece_len, unsigned registry_field,
                   const char *field)

@@ -92,6 +92,19 @@ static void statements(FILE *out)
         cn_statement_free(s);
         cn_buf_free(&b);
     }
+    cn_buf whole, erased;
+    cn_statement *s = NULL;
+    bool changed = false;
+    kit_sign(KIT_BATCH, &key, &whole, NULL);
+    cr_assert_eq(cn_statement_decode(whole.p, whole.n, &s, NULL), CN_OK);
+    cn_buf_init(&erased, CN_MAX_STATEMENT_BYTES);
+    cr_assert_eq(cn_items_erase(CN_SPAN(whole.p + s->record.n, whole.n - s->record.n), 1, 2, &erased, &changed, NULL),
+                 CN_OK);
+    title(out, "fields 3 of the batch after items 1 and 2 were erased: 00 | leaf stands in the place of each");
+    hex(out, "statement.event-batch.erased_items", erased.p, erased.n);
+    cn_statement_free(s);
+    cn_buf_free(&whole);
+    cn_buf_free(&erased);
     cn_digest secret = kit_fill(0x5a);
     uint8_t salt[16];
     cn_item_salt(secret.b, CN_ITEM_EPCIS, "{\"t\":1}", 7, salt);
@@ -250,6 +263,17 @@ static void states(FILE *out)
     memcpy(id, foreign.network.b, 32);
     memcpy(id + 32, statement.b, 32);
     state_row(out, "relied", CN_STATE_RELIED, id, 64, v, cn_state_relied_encode(&relied, v));
+    cn_state_erasure erasure = {.log_index = 79,
+                                .target = kit_fill(0x44),
+                                .start = 1,
+                                .count = 2,
+                                .subject_count = 2,
+                                .subject = {kit_fill(0x11), kit_fill(0x22)}};
+    state_row(out, "erasure", CN_STATE_ERASURE, statement.b, 32, v, cn_state_erasure_encode(&erasure, v));
+    cn_state_relied purge = {kit_fill(0x47), 80};
+    memcpy(id, statement.b, 32);
+    memcpy(id + 32, member_id.b, 32);
+    state_row(out, "purge", CN_STATE_PURGE, id, 64, v, cn_state_relied_encode(&purge, v));
     cn_subject_leaf leaf = {kit_fill(0x88), 515, 258, 1700000010000};
     uint8_t bytes[CN_SUBJECT_LEAF_LEN];
     cn_subject_leaf_encode(&leaf, bytes);
