@@ -74,7 +74,7 @@ void fx_open(fixture *fx)
 static void open_store(fixture *fx)
 {
     cn_err err = {0};
-    cn_store_options options = {.dir = fx->dir, .map_size = (size_t)1 << 30};
+    cn_store_options options = {.dir = fx->dir, .map_size = (size_t)1 << 34};
     cr_assert_eq(cn_store_open(&options, &fx->store, &err), CN_OK, "%s", err.text);
     cr_assert_eq(cn_ledger_open(fx->store, &fx->genesis, &fx->ledger, &err), CN_OK, "%s", err.text);
 }
@@ -93,7 +93,7 @@ void fx_open_of(fixture *fx, unsigned validators, uint16_t ballot_threshold)
     snprintf(fx->dir, sizeof fx->dir, "/tmp/carnet-verify-XXXXXX");
     cr_assert_not_null(mkdtemp(fx->dir));
     make_genesis(fx, validators, ballot_threshold);
-    cn_store_options options = {.dir = fx->dir, .map_size = (size_t)1 << 30};
+    cn_store_options options = {.dir = fx->dir, .map_size = (size_t)1 << 34};
     cr_assert_eq(cn_ledger_create(&options, fx->genesis_bytes.p, fx->genesis_bytes.n, &fx->genesis, &err), CN_OK, "%s",
                  err.text);
     open_store(fx);
