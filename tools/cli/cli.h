@@ -74,6 +74,7 @@ bool cli_parse_roles(const char *text, uint32_t *ret); /* "forwarder,insurer" to
     X("audit", cmd_audit, "fetch the audit dossier of a subject")                                                      \
     X("verify", cmd_verify, "verify a dossier offline, from the genesis digest alone")                                 \
     X("export", cmd_export, "fetch the proof of one statement")                                                        \
+    X("witness", cmd_witness, "ask a witness (C2SP tlog-witness) to cosign the newest checkpoint")                     \
     X("timestamp", cmd_timestamp, "ask a time authority (RFC 3161) about checkpoints, for the node to keep")           \
     X("status", cmd_status, "what a node is and how far it is")                                                        \
     X("why", cmd_why, "why nothing is being committed")                                                                \

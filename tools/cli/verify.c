@@ -123,7 +123,7 @@ static int write_report(const cn_buf *zip, const char *path)
 typedef struct wanted {
     cn_verify_options options;
     cn_verify_anchor anchor[ANCHORS_MAX];
-    cn_buf tsa_ca, policy;
+    cn_buf tsa_ca, policy, note;
 } wanted;
 
 /* HEIGHT:DIGEST[,HEIGHT:DIGEST...] */
@@ -172,6 +172,11 @@ static int read_wanted(const cli_args *args, wanted *w)
         cn_policy_free(parsed);
         w->options.policy = CN_SPAN(w->policy.p, w->policy.n);
     }
+    if ((path = cli_value(args, "--note")) != NULL) {
+        if (cli_read_file(path, CN_MAX_NOTE_BYTES, &w->note, &err) != CN_OK)
+            return cli_complain(EXIT_USE, &err);
+        w->options.note = CN_SPAN(w->note.p, w->note.n);
+    }
     if (!read_anchors(cli_value(args, "--anchor"), w))
         return cli_say(EXIT_USE, "--anchor must be HEIGHT:DIGEST of a final block, several with commas between");
     return EXIT_GOOD;
@@ -184,6 +189,8 @@ int cmd_verify(int argc, char **argv)
         {"--signatures", false, false, "receipts of this many validators must be there", NULL},
         {"--anchor", false, false, "HEIGHT:DIGEST[,...] of blocks that you know from elsewhere", NULL},
         {"--policy", false, false, "C2SP tlog-policy file that the checkpoint must satisfy", NULL},
+        {"--note", false, false, "signed note of the same checkpoint with cosignatures of witnesses (carnet witness)",
+         NULL},
         {"--tsa-ca", false, false, "PEM file of the time authorities that you trust", NULL},
         {"--report", false, false, "file for the readable report, made from what was verified", NULL},
         {"--documents", false, false, "folder for the documents in it, byte for byte", NULL},
@@ -220,5 +227,6 @@ int cmd_verify(int argc, char **argv)
     cn_buf_free(&zip);
     cn_buf_free(&policy.tsa_ca);
     cn_buf_free(&policy.policy);
+    cn_buf_free(&policy.note);
     return status;
 }

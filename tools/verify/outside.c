@@ -261,25 +261,46 @@ bool verify_receipts(verifier *v, const cn_verify_options *options)
 
 /* ---- policies ---- */
 
-bool verify_policy(verifier *v, const cn_verify_options *options)
+static void check_policy(verifier *v, cn_span policy_text, cn_span note, const char *where)
 {
-    const cn_dossier_part *note = cn_dossier_find_part(&v->dossier, CN_PART_NOTE, 0, 0);
     cn_policy *policy = NULL;
     cn_err err = {0};
+    if (cn_policy_parse(policy_text.p, policy_text.n, &policy, &err) != CN_OK)
+        verify_fault(v, CN_STEP_WITNESS_POLICY, err.code, err.field, "%s", err.text);
+    else if (cn_policy_check(policy, note, &err) != CN_OK)
+        verify_fault(v, CN_STEP_WITNESS_POLICY, err.code, where, "%s", err.text);
+    cn_policy_free(policy);
+}
+
+/* The checkpoint's own body, which both notes must have. */
+static bool is_of_checkpoint(const verifier *v, cn_span note)
+{
+    cn_checkpoint c;
+    char body[CN_CHECKPOINT_BODY_MAX + 1];
+    if (cn_checkpoint_of(&v->dossier.header[0], &v->genesis.network, v->genesis.origin, &c, NULL) != CN_OK)
+        return false;
+    size_t n = cn_checkpoint_body(&c, body);
+    return note.n > n && memcmp(note.p, body, n) == 0 && ((const char *)note.p)[n] == '\n';
+}
+
+bool verify_policy(verifier *v, const cn_verify_options *options)
+{
+    const cn_dossier_part *part = cn_dossier_find_part(&v->dossier, CN_PART_NOTE, 0, 0);
+    cn_span note = options->note.n ? options->note : part ? part->bytes : CN_SPAN(NULL, 0);
+    const char *where = options->note.n ? "the note given" : NOTE_FILE;
     if (options->policy.n == 0) {
         verify_not_checked(v, CN_STEP_WITNESS_POLICY, "no policy was given");
         return false;
     }
-    if (!note) {
+    if (note.n == 0) {
         verify_not_checked(v, CN_STEP_WITNESS_POLICY,
                            "no signature over the checkpoint is in it that a policy could ask for");
         return false;
     }
-    if (cn_policy_parse(options->policy.p, options->policy.n, &policy, &err) != CN_OK)
-        verify_fault(v, CN_STEP_WITNESS_POLICY, err.code, err.field, "%s", err.text);
-    else if (cn_policy_check(policy, note->bytes, &err) != CN_OK)
-        verify_fault(v, CN_STEP_WITNESS_POLICY, err.code, note->name, "%s", err.text);
-    cn_policy_free(policy);
+    if (is_of_checkpoint(v, note))
+        check_policy(v, options->policy, note, where);
+    else
+        verify_fault(v, CN_STEP_WITNESS_POLICY, CN_CONFLICT, where, "it is the note of another checkpoint");
     return true;
 }
 

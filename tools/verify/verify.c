@@ -222,7 +222,7 @@ static void check_outside(verifier *v, const cn_verify_options *options)
         holds(v, CN_STEP_TIME);
     if (!failed(v, CN_STEP_EPOCH_CHAIN) && !failed(v, CN_STEP_QUORUM) && verify_anchors(v, options))
         holds(v, CN_STEP_EPOCH_ANCHOR);
-    if (!failed(v, CN_STEP_RECEIPTS) && verify_policy(v, options)) /* which says that the note is of this checkpoint */
+    if (!failed(v, CN_STEP_EPOCH_CHAIN) && verify_policy(v, options))
         holds(v, CN_STEP_WITNESS_POLICY);
     if (verify_report_page(v))
         holds(v, CN_STEP_REPORT);

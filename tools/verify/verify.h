@@ -93,6 +93,8 @@ typedef struct cn_verify_options {
     const cn_verify_anchor *anchor; /* at least one must be in the dossier, none may differ */
     size_t anchor_count;
     cn_span policy; /* C2SP tlog-policy text that the checkpoint's note must satisfy */
+    cn_span
+        note; /* a signed note of the same checkpoint with more cosignatures, for the policy; empty: the dossier's */
     cn_span tsa_ca; /* PEM certificates of the time authorities that are trusted */
 } cn_verify_options;
 
