@@ -498,7 +498,8 @@ static cn_status parse_erasure(const Carnet__V1__Erasure *m, const cn_digest *ne
         free(batch);
         return st;
     }
-    memcpy(copy, m->record.data, m->record.len);
+    if (m->record.len) /* an absent field has no bytes to point at */
+        memcpy(copy, m->record.data, m->record.len);
     cn_reader r = cn_reader_of(copy, m->record.len);
     cn_span body = cn_read_signed_field(&r, 0x0a), signature = cn_read_signed_field(&r, 0x12);
     if (!cn_reader_done(&r) || signature.n != CN_SIGNATURE_LEN || body.n == 0)
