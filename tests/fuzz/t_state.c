@@ -7,7 +7,7 @@
 
 #include <stdio.h>
 
-enum { PARAMETERS, SET, MEMBER, KEY, SUBJECT, PAIRING, LEAF, FRONTIER, FOREIGN, RELIED, KINDS };
+enum { PARAMETERS, SET, MEMBER, KEY, SUBJECT, PAIRING, LEAF, FRONTIER, FOREIGN, RELIED, ERASURE, KINDS };
 
 static void seed_frontiers(void)
 {
@@ -52,6 +52,9 @@ void fuzz_seeds(void)
     fuzz_seed_kind("foreign", FOREIGN, out, cn_state_foreign_encode(&foreign, out));
     cn_state_relied relied = {kit_fill(8), 12};
     fuzz_seed_kind("relied", RELIED, out, cn_state_relied_encode(&relied, out));
+    cn_state_erasure erasure = {.log_index = 9, .target = kit_fill(9), .start = 1, .count = 2, .subject_count = 2};
+    erasure.subject[1] = kit_fill(10);
+    fuzz_seed_kind("erasure", ERASURE, out, cn_state_erasure_encode(&erasure, out));
     cn_subject_leaf leaf = {kit_fill(6), 2, 3, 4};
     cn_subject_leaf_encode(&leaf, out);
     fuzz_seed_kind("leaf", LEAF, out, CN_SUBJECT_LEAF_LEN);
@@ -119,6 +122,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         TRY(cn_state_foreign, cn_state_foreign_decode, cn_state_foreign_encode);
     else if (kind == RELIED)
         TRY(cn_state_relied, cn_state_relied_decode, cn_state_relied_encode);
+    else if (kind == ERASURE)
+        TRY(cn_state_erasure, cn_state_erasure_decode, cn_state_erasure_encode);
     else if (kind == LEAF)
         try_leaf(p, n);
     else

@@ -343,6 +343,37 @@ Test(relied, both_ways)
     cr_assert_eq(relied.log_index, 78);
 }
 
+static cn_state_erasure erasure;
+static bool decode_erasure(const void *p, size_t n)
+{
+    return cn_state_erasure_decode(p, n, &erasure);
+}
+
+Test(erasure, both_ways)
+{
+    cn_state_erasure v = {.log_index = 79, .target = kit_fill(4), .start = 1, .count = 2};
+    for (v.subject_count = 0; v.subject_count <= CN_MAX_SUBJECTS; v.subject_count++) {
+        if (v.subject_count)
+            v.subject[v.subject_count - 1] = kit_fill(v.subject_count);
+        size_t n = cn_state_erasure_encode(&v, value);
+        cr_assert_eq(n, 50u + 32u * v.subject_count);
+        cr_assert_leq(n, CN_STATE_VALUE_MAX);
+        CHECK_LENGTHS(n, decode_erasure);
+        CHECK_VERSION(n, decode_erasure);
+        cr_assert(erasure.log_index == 79 && erasure.start == 1 && erasure.count == 2);
+        cr_assert_arr_eq(&erasure.target, &v.target, 32);
+        cr_assert_arr_eq(erasure.subject, v.subject, 32u * v.subject_count);
+    }
+    size_t n = cn_state_erasure_encode(&(cn_state_erasure){.subject_count = 1}, value);
+    cr_assert(!decode_erasure(value, n), "an order names an item");
+    v.subject_count = CN_MAX_SUBJECTS;
+    v.count = 1;
+    n = cn_state_erasure_encode(&v, value);
+    value[49] = CN_MAX_SUBJECTS + 1;
+    memset(value + n, 1, 32);
+    cr_assert(!decode_erasure(value, n + 32), "one subject too many");
+}
+
 /* Random bytes of the right length: a decoder accepts only what encodes to the same bytes. */
 Test(value, what_is_accepted_is_canonical)
 {
