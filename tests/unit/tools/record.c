@@ -28,9 +28,9 @@ static json_t *asked(const cn_digest *network, const cn_verify_options *options)
     for (size_t i = 0; options && i < options->anchor_count; i++)
         json_array_append_new(anchors, json_pack("{s:I, s:s}", "height", (json_int_t)options->anchor[i].height, "block",
                                                  cn_digest_hex(&options->anchor[i].block).s));
-    return json_pack("{s:s, s:I, s:o, s:b}", "genesis", cn_digest_hex(network).s, "signatures",
+    return json_pack("{s:s, s:I, s:o, s:b, s:b}", "genesis", cn_digest_hex(network).s, "signatures",
                      (json_int_t)(options ? options->signatures : 0), "anchors", anchors, "authorities",
-                     options && options->tsa_ca.n > 0);
+                     options && options->tsa_ca.n > 0, "policy", options && options->policy.n > 0);
 }
 
 cn_status __wrap_cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,
@@ -46,11 +46,10 @@ cn_status __wrap_cn_verify_dossier(const void *zip, size_t n, const cn_digest *n
         abort();
     cn_digest parts[2] = {cn_sha256(zip, n), cn_sha256(text, strlen(text))}, name = cn_sha256(parts, sizeof parts);
     /* Tests flip every bit of some ZIPs: of what cannot be read at all, one in 64 is enough. */
-    bool kept = ret->step[CN_STEP_CONTAINER].verdict == CN_VERDICT_OK || name.b[0] < 4;
-    if (kept)
+    if (ret->step[CN_STEP_CONTAINER].verdict == CN_VERDICT_OK || name.b[0] < 4) {
         write_file(folder, cn_digest_hex(&name).s, "zip", zip, n);
-    if (kept)
         write_file(folder, cn_digest_hex(&name).s, "json", text, strlen(text));
+    }
     free(text);
     json_decref(whole);
     return st;

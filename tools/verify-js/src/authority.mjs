@@ -49,6 +49,7 @@ export class Authority {
     if (s.kind === "registry") this.registry(s, k);
     if (["proposal", "ballot", "readiness"].includes(s.kind)) this.governance(s, k);
     if (s.kind === "foreign") this.foreign(s, k);
+    if (s.kind === "erasure" || s.kind === "purge") this.erasure(s, k);
   }
 
   chain(k, s) {
@@ -182,6 +183,17 @@ export class Authority {
     if (!equal(signer, r.member) || (d.proposal.action !== JOIN && d.proposal.action !== ROTATE)) return this.fault("readiness of another than who joins or rotates");
     const digest = tagged("carnet/readiness", this.v.genesis.network, r.proposal, u64(r.height), r.block);
     if (!verify({ type: SECP256K1, bytes: d.proposal.set[0].vote }, digest, r.signature)) this.fault("readiness without the new vote key's signature");
+  }
+
+  // ---- erasure ----
+
+  erasure(s, signer) {
+    if (signer.purpose !== CAPTURE) this.fault("it was not signed by a member's capture key");
+    if (s.kind === "purge") return;
+    const { batch } = s.payload, of = this.find(batch.keyId);
+    if (!of) return this.fault(`no registration of key ${hex(batch.keyId)}, which signed the batch`);
+    if (!equal(of.owner, signer.owner)) this.fault("it orders to erase what another member's key signed");
+    if (!signedBy(batch, of.key)) this.fault("the record that it names is not signed by its key");
   }
 
   // ---- other networks ----

@@ -60,7 +60,7 @@ function headersAgree(view, local, central) {
   const descriptor = view.getUint16(local + 6, true) & 8;
   const number = (at) => same(descriptor && view.getUint32(local + at, true) === 0, at, "getUint32");
   const older = view.getUint16(local + 4, true) <= view.getUint16(central + 6, true);
-  return older && same(false, 8, "getUint16") && number(14) && number(18) && number(22);
+  return older && same(false, 8, "getUint16") && same(false, 10, "getUint32") && number(14) && number(18) && number(22);
 }
 
 function unpackOne(bytes, view, entry) {

@@ -1,7 +1,7 @@
 // What ties a dossier to the world outside: earlier checkpoints, receipts, the signed note, tlog-proofs, anchors, and
 // the imprints of time tokens.
-import { Fault, Reader, base64, concat, equal, fail, hex, leafHash, sha256, u64, unbase64, utf8 } from "./bytes.mjs";
-import { ED25519, P256, keyId, maxFaults, verify, verifyEd25519 } from "./keys.mjs";
+import { Fault, Reader, base64, concat, equal, fail, hex, leafHash, sha256, unbase64, utf8 } from "./bytes.mjs";
+import { P256, keyId, maxFaults, verify, verifyEd25519 } from "./keys.mjs";
 import { NORMAL, readConsistency } from "./layouts.mjs";
 import { verifyConsistency, verifyInclusion } from "./merkle.mjs";
 import { numberOf } from "./container.mjs";
@@ -11,6 +11,10 @@ const RECEIPTS_MAX = 1000, NOTE_MAX = 65536, LINES_MAX = 64, BODY_MAX = 192 + 1 
 
 const partsOf = (v, prefix) => [...v.dossier.files].filter(([name]) => name.startsWith(prefix)).map(([name, bytes]) => ({ name, bytes, number: numberOf(name) }));
 const pad = (n) => String(n).padStart(20, "0");
+
+const closingsOf = (v) => v.dossier.epochs.map((e) => e.closing);
+/** Of two headers of one height, which no chain that holds has, the first. */
+const byHeight = (headers) => new Map([...headers].reverse().map((h) => [h.height, h]));
 
 function guarded(fault, check) {
   try {
@@ -24,7 +28,7 @@ function guarded(fault, check) {
 // ---- consistency ----
 
 export function checkConsistency(v) {
-  const now = v.dossier.headers[0], closings = new Map(v.dossier.epochs.map((e) => [e.closing.height, e.closing]));
+  const now = v.dossier.headers[0], closings = byHeight(closingsOf(v));
   for (const part of partsOf(v, "consistency/"))
     guarded((text) => v.fault("consistency", part.name, text), () => {
       const { older, path } = readConsistency(part.bytes), closing = closings.get(part.number);
@@ -263,7 +267,7 @@ export function checkSealed(v, wanted) {
 // ---- anchors ----
 
 export function checkAnchors(v, anchors) {
-  const headers = new Map([...v.dossier.epochs.map((e) => e.closing), ...[...v.dossier.headers].reverse()].map((h) => [h.height, h]));
+  const headers = byHeight([...v.dossier.headers, ...closingsOf(v)]);
   let met = false;
   for (const a of anchors) {
     const h = headers.get(a.height);
@@ -280,7 +284,7 @@ const OCTETS = Uint8Array.of(0x04, 0x20);
 
 /** A token is over the header when the SHA-256 of the header is its imprint. Who made it is not checked here. */
 export function checkTokens(v) {
-  const h = v.dossier.headers[0], heights = new Map([...v.dossier.epochs.map((e) => e.closing), h].map((x) => [x.height, x]));
+  const h = v.dossier.headers[0], heights = byHeight([h, ...closingsOf(v)]);
   const tokens = partsOf(v, "tokens/");
   for (const t of tokens) {
     const header = heights.get(t.number);
@@ -295,5 +299,3 @@ function holdsImprint(bytes, imprint) {
     if (equal(bytes.subarray(at, at + imprint.length), imprint)) return true;
   return false;
 }
-
-export { ED25519, u64 };

@@ -1,5 +1,5 @@
 // Signed statements: the outer message, the body by its schema (proto/carnet.proto), and the rules of the fields.
-import { Fault, Reader, compare, concat, equal, fail, hex, leafHash, sha256, tagged } from "./bytes.mjs";
+import { Reader, compare, equal, fail, hex, leafHash, sha256, tagged } from "./bytes.mjs";
 import { decode } from "./protobuf.mjs";
 import { ROW, P256, keyId, publicKey, readSet, verify } from "./keys.mjs";
 import { rootOf } from "./merkle.mjs";
@@ -37,10 +37,12 @@ const Proposal = [
 const Ballot = [[1, "proposal", "bytes"], [2, "member", "bytes"], [3, "approve", "u32"]];
 const Readiness = [[1, "proposal", "bytes"], [2, "member", "bytes"], [3, "height", "u64"], [4, "block", "bytes"], [5, "signature", "bytes"]];
 const ForeignProof = [[1, "proof", "bytes"], [2, "subjects", "bytes", "repeated"]];
+const Erasure = [[1, "record", "bytes"], [2, "start", "u32"], [3, "count", "u32"], [4, "reason", "u32"]];
+const PurgeAttestation = [[1, "erasure", "bytes"]];
 const PAYLOADS = [
   [16, "batch", EventBatch, "oneof"], [17, "registry", RegistryChange, "oneof"], [18, "pairing", Pairing, "oneof"],
   [19, "document", DocumentAnchor, "oneof"], [20, "proposal", Proposal, "oneof"], [21, "ballot", Ballot, "oneof"],
-  [22, "readiness", Readiness, "oneof"], [25, "foreign", ForeignProof, "oneof"],
+  [22, "readiness", Readiness, "oneof"], [23, "erasure", Erasure, "oneof"], [24, "purge", PurgeAttestation, "oneof"], [25, "foreign", ForeignProof, "oneof"],
 ];
 const StatementBody = [
   [1, "version", "u32"], [2, "network", "bytes"], [3, "keyId", "bytes"], [4, "sequence", "u64"],
@@ -169,7 +171,22 @@ function checkForeign(f) {
   checkTags(f.subjects, MAX_SUBJECTS);
 }
 
-const CHECKS = { batch: checkBatch, registry: checkRegistry, pairing: checkPairing, document: checkDocument, proposal: checkProposal, ballot: checkBallot, readiness: checkReadiness, foreign: checkForeign };
+/** An order names the record of its batch; what it is about are the subjects whose entries share an item with it. */
+function checkErasure(e, network) {
+  const r = new Reader(e.record, "the record is not fields 1 and 2 of a SignedStatement"), body = field(r, 0x0a), signature = field(r, 0x12);
+  r.done();
+  need(body.length > 0 && signature.length === 64, "the record is not fields 1 and 2 of a SignedStatement");
+  need(decode(body, StatementBody).batch !== null, "the record is not a batch of events");
+  const batch = readBody(body);
+  need(equal(batch.network, network), "the record was signed for another network");
+  need(e.count >= 1 && e.start < batch.batch.itemCount && e.count <= batch.batch.itemCount - e.start, "the batch has no such items");
+  need(e.reason >= 1 && e.reason <= 4, "the reason is not 1 to 4");
+  const shares = (entry) => entry.start < e.start + e.count && e.start < entry.start + entry.count;
+  const subjects = batch.batch.entries.filter(shares).map((entry) => entry.subject);
+  Object.assign(e, { target: tagged("carnet/statement-id", body), batch: { network, keyId: batch.keyId, bodyBytes: body, signature }, subjects });
+}
+
+const CHECKS = { erasure: checkErasure, purge: (p) => digest(p.erasure, "the order"), batch: checkBatch, registry: checkRegistry, pairing: checkPairing, document: checkDocument, proposal: checkProposal, ballot: checkBallot, readiness: checkReadiness, foreign: checkForeign };
 
 function readBody(bytes) {
   const b = decode(bytes, StatementBody);
@@ -177,7 +194,7 @@ function readBody(bytes) {
   for (const name of ["network", "keyId", "previous"]) digest(b[name], name);
   need(b.sequence >= 1n && b.sequence < U64_MAX, "sequences run from 1");
   const kind = PAYLOADS.map(([, name]) => name).find((name) => b[name] !== null) ?? fail("no payload is present");
-  CHECKS[kind](b[kind]);
+  CHECKS[kind](b[kind], b.network);
   return { ...b, kind, payload: b[kind] };
 }
 
@@ -210,12 +227,16 @@ export function readStatement(whole) {
   return { ...parsed, bodyBytes: body, signature, items, record, id: tagged("carnet/statement-id", body), recordDigest: sha256(record) };
 }
 
+/** Only its leaf hash is here. */
+export const isErased = (item) => item.length === 33 && item[0] === 0;
+const itemLeaf = (item) => (isErased(item) ? item.subarray(1) : leafHash(item));
+
 /** Why the items are not those that were signed, or null. */
 export function itemFault(s) {
   if (s.kind !== "batch") return s.items.length ? "only an event batch has items" : null;
   if (s.items.length !== s.batch.itemCount) return `${s.items.length} items are here, the signed body names ${s.batch.itemCount}`;
-  if (s.items.some((i) => i[0] < 1 || i[0] > 6)) return "an item's format is not known";
-  return equal(rootOf(s.items.map(leafHash)), s.batch.itemsRoot) ? null : "the items hash to another root";
+  if (s.items.some((i) => !isErased(i) && (i[0] < 1 || i[0] > 6))) return "an item's format is not known";
+  return equal(rootOf(s.items.map(itemLeaf)), s.batch.itemsRoot) ? null : "the items hash to another root";
 }
 
 export function signedBy(s, key) {
@@ -223,4 +244,3 @@ export function signedBy(s, key) {
 }
 
 export const possessionDigest = (network, owner, id) => tagged("carnet/possession", network, owner, id);
-export { concat, Fault };

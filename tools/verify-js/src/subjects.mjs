@@ -35,7 +35,7 @@ function canonicalBytes(uri) {
   if ((rest = at("urn:carnet:ucr:")) !== null) return "urn:carnet:ucr:" + upper(rest);
   if ((rest = at("urn:carnet:key:")) !== null) return digestName("urn:carnet:key:", rest);
   if ((rest = at("urn:carnet:member:")) !== null) return member(rest);
-  if (uri.toLowerCase() === "urn:carnet:governance") return uri.toLowerCase();
+  if (["urn:carnet:governance", "urn:carnet:erasures"].includes(uri.toLowerCase())) return uri.toLowerCase();
   if ((rest = at("urn:carnet:document:")) !== null) return digestName("urn:carnet:document:", rest);
   return canonicalGs1(uri) ?? namedInformation(uri) ?? uri;
 }

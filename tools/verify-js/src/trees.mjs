@@ -4,7 +4,7 @@ import { rootOf } from "./merkle.mjs";
 import { SUBJECT, checkAbsence, provenValue, stateKey } from "./ics23.mjs";
 import { documentTag, governanceTag, keyTag, memberId, memberTag, networkTag, tagOf } from "./genesis.mjs";
 import { canonicalSubject } from "./subjects.mjs";
-import { CHANGE_FOREIGN } from "./statement.mjs";
+import { CHANGE_FOREIGN, isErased } from "./statement.mjs";
 import { ADVANCE } from "./foreign.mjs";
 
 // ---- what a statement declares ----
@@ -46,6 +46,11 @@ function tagsOf(v, s) {
       return governanceTags(v, s, p.member, v.authority.isAboutNetwork(p.proposal));
     case "readiness":
       return governanceTags(v, s, p.member, false);
+    case "erasure":
+    case "purge": {
+      const order = s.kind === "erasure" ? p : v.orders.get(hex(p.erasure));
+      return [...(order?.subjects ?? []), tagOf(g, "urn:carnet:erasures")];
+    }
     default:
       return p.read.kind === ADVANCE ? [...p.subjects, networkTag(g, p.read.network)] : p.subjects;
   }
@@ -152,6 +157,28 @@ function checkClosure(v, { s, index, name, declared }) {
   }
 }
 
+/** What is not readable was ordered to be erased by a later statement here, or is named in the manifest; and no more is named. */
+export function checkRedactions(v) {
+  const named = new Set(v.dossier.manifest.redactions.map((r) => `${r.index} ${r.item}`)), ranges = new Map();
+  let met = 0;
+  for (const { s, index } of v.statements) {
+    if (!s || s.kind !== "erasure") continue;
+    const target = hex(s.payload.target);
+    if (!ranges.has(target)) ranges.set(target, []);
+    ranges.get(target).push({ index, start: s.payload.start, end: s.payload.start + s.payload.count });
+  }
+  for (const { s, index, name } of v.statements) {
+    const orders = s && s.items.length ? (ranges.get(hex(s.id)) ?? []).filter((o) => o.index > index) : [];
+    (s ? s.items : []).forEach((item, i) => {
+      const erased = isErased(item), left = named.has(`${index} ${i}`);
+      met += left;
+      if (left && !erased) v.fault("redactions", name, `item ${i} is named as left out, but is here`);
+      if (erased && !left && !orders.some((o) => o.start <= i && i < o.end)) v.fault("redactions", name, `the content of item ${i} is missing: no order to erase it is here, and the manifest does not name it`);
+    });
+  }
+  if (met !== named.size) v.fault("redactions", "manifest.json", "it names items as left out that no statement here has");
+}
+
 function checkScope(v) {
   const m = v.dossier.manifest, fault = (text) => v.fault("completeness", "manifest.json", text);
   if (m.kind === "statement") {
@@ -166,6 +193,7 @@ function checkScope(v) {
 }
 
 export function checkTrees(v) {
+  v.orders = new Map(v.statements.filter(({ s }) => s && s.kind === "erasure").map(({ s }) => [hex(s.id), s.payload]));
   for (const st of v.statements) st.declared = new Set(st.s ? tagsOf(v, st.s).map(hex) : []);
   for (const s of v.dossier.subjects) checkSubject(v, s);
   for (const st of v.statements) if (st.s) checkClosure(v, st);

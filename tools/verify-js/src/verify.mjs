@@ -4,9 +4,9 @@ import { openContainer } from "./container.mjs";
 import { NORMAL, advanceEpoch, checkFinalization, readDossier } from "./layouts.mjs";
 import { networkId, readGenesis, tagOf } from "./genesis.mjs";
 import { verifyInclusion } from "./merkle.mjs";
-import { itemFault, readStatement } from "./statement.mjs";
+import { isErased, itemFault, readStatement } from "./statement.mjs";
 import { Authority } from "./authority.mjs";
-import { checkPairings, checkTrees, followTies } from "./trees.mjs";
+import { checkPairings, checkRedactions, checkTrees, followTies } from "./trees.mjs";
 import { itemSubjects } from "./subjects.mjs";
 import { checkAnchors, checkConsistency, checkSealed, checkTokens } from "./outside.mjs";
 
@@ -115,7 +115,7 @@ function checkContent(v) {
     if (!s || s.kind !== "batch") continue;
     s.items.forEach((item, i) =>
       v.guarded("declared-subjects", name, () => {
-        for (const uri of itemSubjects(item) ?? [])
+        for (const uri of isErased(item) ? [] : (itemSubjects(item) ?? []))
           if (!covered(s.batch, i, tagOf(v.genesis, uri))) v.fault("declared-subjects", name, `item ${i} names ${uri.slice(0, 120)}, which its signer did not declare`);
       }),
     );
@@ -135,7 +135,7 @@ function checkStatements(v) {
   checkPairings(v);
   checkContent(v);
   checkConsistency(v);
-  for (const r of d.manifest.redactions) v.fault("redactions", "manifest.json", `item ${r.item} of log index ${r.index} is named as left out, but is here`);
+  checkRedactions(v);
   for (const step of REQUIRED.slice(REQUIRED.indexOf("inclusion"))) v.holds(step);
 }
 
