@@ -45,3 +45,8 @@ node "$verify" "${json%.json}.zip" >/dev/null 2>&1 || status=$?
 mkdir -p "$build/verify-js"
 node "$work/build.mjs" "$build/verify-js/verify.html" || fail "the page"
 node "$here/verify-js/page.mjs" "$build/verify-js/verify.html" "$work/vectors" || fail "the page's verdicts"
+if chromium=$(command -v chromium || command -v chromium-browser); then
+    node "$here/verify-js/chromium.mjs" "$chromium" "$build/verify-js/verify.html" "$work/vectors" || fail "the page in Chromium"
+else
+    echo "no chromium here: the page's script ran over a few parts of a document only"
+fi
