@@ -16,7 +16,7 @@
 #   CARNET_FUZZ_SECONDS     seconds for each fuzz target              (default: 1)
 #   CARNET_SKIP_DOCKER=1    leave the container test out (it is then counted as skipped)
 #   CARNET_SKIP_INSTALL=1   do not look at the installed packages
-#   CARNET_KILL_SECONDS, CARNET_SOAK_SECONDS, CARNET_SOAK_RATE   longer runs of the network scripts (20, 45, 100 a second)
+#   CARNET_KILL_SECONDS, CARNET_SOAK_SECONDS, CARNET_SOAK_RATE   longer runs of the network scripts (20, 25, 100 a second)
 #   CARNET_KILLS, CARNET_BYZANTINE_SECONDS   a number of kills instead; seconds for each kind of Byzantine validator (3)
 #   CARNET_TESTS_REGEX   only tests whose name matches, as in `ctest -R`
 set -euo pipefail

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Steady load for CARNET_SOAK_SECONDS (45; the campaign runs 1200): after the first minute (a third of a short run) no node
+# Steady load for CARNET_SOAK_SECONDS (25; the campaign runs 1200): after the first minute (a third of a short run) no node
 # grows by 8 MiB of resident memory or more, the pages of its LMDB map aside. Prints what each node held, once a minute.
 set -euo pipefail
 CARNET_TEST_PORT=${CARNET_TEST_PORT:-17600}
 source "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-seconds=${CARNET_SOAK_SECONDS:-45}
+seconds=${CARNET_SOAK_SECONDS:-25}
 per_second=${CARNET_SOAK_RATE:-100}
 batch=${CARNET_SOAK_BATCH:-10}
 limit_kib=8192
