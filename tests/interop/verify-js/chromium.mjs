@@ -66,12 +66,15 @@ try {
   const target = await until(async () => (await call("Target.getTargets")).targetInfos.find((t) => t.type === "page" && t.url.startsWith("file:")));
   const { sessionId } = await call("Target.attachToTarget", { targetId: target.targetId, flatten: true });
   const value = async (expression) => (await call("Runtime.evaluate", { expression, returnByValue: true }, sessionId)).result.value;
-  await until(() => value("document.readyState === 'complete'"));
-  const { root } = await call("DOM.getDocument", {}, sessionId);
-  const { nodeId } = await call("DOM.querySelector", { nodeId: root.nodeId, selector: "#file" }, sessionId);
+  // the target has its address before the page is there: an empty document is complete too
+  await until(() => value("document.readyState === 'complete' && document.getElementById('file') !== null"));
+  const file = async () => { // asked anew each time, since node ids end with their document
+    const { root } = await call("DOM.getDocument", {}, sessionId);
+    return (await call("DOM.querySelector", { nodeId: root.nodeId, selector: "#file" }, sessionId)).nodeId;
+  };
   const show = async (digest) => {
     await value(`document.getElementById("verdict").textContent = ""; document.getElementById("digest").value = "${digest}"; 1`);
-    await call("DOM.setFileInputFiles", { nodeId, files: [zip] }, sessionId);
+    await call("DOM.setFileInputFiles", { nodeId: await file(), files: [zip] }, sessionId);
     await value(`document.getElementById("digest").dispatchEvent(new Event("change")); 1`);
     return until(() => value(`document.getElementById("verdict").textContent`));
   };
