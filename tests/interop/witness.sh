@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # A witness of transparency logs, written on Go's sumdb packages, cosigns checkpoints of a running network as the log grows; its line is held
-# to a policy. Refusals: a witness that lies, one that does not know the log, a log that it has seen longer.
+# to a policy. Refusals: a witness that lies, one that saw another history or a longer log, one that is broken, one that does not know the log.
 # usage: tests/interop/witness.sh BIN-DIR
 set -euo pipefail
 
@@ -62,14 +62,30 @@ curl -sS "http://$address/lie"
 grow 6
 ask >/dev/null 2>"$work/why" && fail "a cosignature over another checkpoint is taken"
 grep -q 'no cosignature' "$work/why" || fail "$(cat "$work/why")"
+curl -sS "http://$address/lie"
+
+refused() { # WHY WORDS: and no note is written
+    rm -f "$work/note"
+    ask >/dev/null 2>"$work/why" && fail "$1: taken"
+    grep -q "$2" "$work/why" || fail "$1: $(cat "$work/why")"
+    [ ! -e "$work/note" ] || fail "$1: a note is written"
+}
+size=$(stat -c %s "$work/note")
+ask >/dev/null || fail "after the lie"
+curl -sS "http://$address/other-history"
+grow 7
+refused "another history" '422.*two histories'
+curl -sS "http://$address/longer"
+refused "a log seen longer" 'lags behind'
+"$bin/carnet" witness --api "$api" --witness "http://$address/broken" --key "$vkey" --out "$work/note" >/dev/null 2>"$work/why" &&
+    fail "a broken witness"
+grep -q 'status 500:  \[2Jbroken' "$work/why" || fail "a broken witness: $(cat "$work/why")"
+
 kill "$witness"
 wait "$witness" 2>/dev/null || true
-"$work/witness" "$address" "other.example+$(echo "${logs[0]}" | cut -d+ -f2-)" >"$work/vkey" 2>/dev/null &
+"$work/witness" "$address" >"$work/vkey" 2>"$work/witness.log" &
 witness=$!
-sleep 1
-if [ -s "$work/vkey" ]; then
-    vkey=$(cat "$work/vkey")
-    ask >/dev/null 2>"$work/why" && fail "a witness that does not know the log"
-    grep -q 'refuses' "$work/why" || fail "$(cat "$work/why")"
-fi
-echo "| C2SP add-checkpoint, six checkpoints | witness on golang.org/x/mod sumdb | $(stat -c %s "$work/note") | cosigned, the growing log consistent each time |"
+for _ in $(seq 100); do [ -s "$work/vkey" ] && curl -sS -o /dev/null "http://$address/" 2>/dev/null && break; sleep 0.1; done
+vkey=$(cat "$work/vkey")
+refused "a witness that knows no log" 'refuses (403)'
+echo "| C2SP add-checkpoint, five checkpoints | witness on golang.org/x/mod sumdb | $size | cosigned, the growing log consistent each time; 5 refusals |"

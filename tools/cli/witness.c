@@ -102,8 +102,12 @@ static cn_status refusal(const asking *a, const cli_answer *answer, cn_err *err)
     for (size_t i = 0; i < sizeof known / sizeof known[0]; i++)
         if (known[i].status == answer->status)
             return cn_fail(err, CN_CONFLICT, a->witness, "the witness refuses (%ld): %s", answer->status, known[i].why);
-    return cn_fail(err, CN_IO, a->witness, "the witness answered with status %ld: %.80s", answer->status,
-                   answer->body.n ? (const char *)answer->body.p : "");
+    char said[81]; /* the witness's words are bytes of any kind, and end where the body does */
+    size_t n = answer->body.n < sizeof said ? answer->body.n : sizeof said - 1;
+    for (size_t i = 0; i < n; i++)
+        said[i] = answer->body.p[i] >= ' ' && answer->body.p[i] <= '~' ? (char)answer->body.p[i] : ' ';
+    said[n] = '\0';
+    return cn_fail(err, CN_IO, a->witness, "the witness answered with status %ld: %s", answer->status, said);
 }
 
 /* The cosignature goes behind the note's lines once it verifies. Other lines of the answer are ignored, as C2SP asks.

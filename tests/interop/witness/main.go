@@ -1,5 +1,5 @@
-// witness ADDRESS LOG-VKEY...: a witness of transparency logs as C2SP's tlog-witness has it, for one origin, on
-// golang.org/x/mod/sumdb. Prints its own verifier key, then serves add-checkpoint.
+// witness ADDRESS [LOG-VKEY...]: a witness of transparency logs as C2SP's tlog-witness has it, for one origin (none
+// without keys), on golang.org/x/mod/sumdb. Prints its own verifier key, then serves add-checkpoint.
 package main
 
 import (
@@ -43,8 +43,19 @@ func (w *witness) sign(text string) string {
 }
 
 func (w *witness) ServeHTTP(out http.ResponseWriter, r *http.Request) {
-	if r.URL.Path == "/lie" {
+	switch r.URL.Path {
+	case "/lie": // begin or end it
 		w.lying = !w.lying
+		return
+	case "/other-history": // as if it had been shown another log of the same size
+		w.root[0] ^= 1
+		return
+	case "/longer": // as if it had been shown more than there is
+		w.size += 1000
+		return
+	case "/broken/add-checkpoint":
+		out.WriteHeader(500)
+		io.WriteString(out, "\x1b[2Jbroken")
 		return
 	}
 	body, _ := io.ReadAll(io.LimitReader(r.Body, 1<<20))
