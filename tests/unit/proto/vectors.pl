@@ -126,6 +126,9 @@ my %payload = (
             . bytes(5, "\xc5" x 64)),
     'foreign-network' => bytes(20, number(1, 5) . bytes(2, fill(0xf0)) . bytes(7, bytes(1, 'bank-net') . number(2, 3)
             . bytes(3, fill(0x5e)) . number(4, 900) . number(5, 1200))),
+    'erasure' => bytes(23, bytes(1, bytes(1, get('statement.event-batch.body')) . bytes(2, get('statement.event-batch.signature')))
+            . number(2, 1) . number(3, 2) . number(4, 2)),
+    'purge-attestation' => bytes(24, bytes(1, fill(0x45))),
     'foreign-proof' => bytes(25, bytes(1, foreign_proof()) . bytes(2, fill(0x11)) . bytes(2, fill(0x22))),
 );
 for my $kind (sort keys %payload) {
@@ -139,6 +142,8 @@ for my $kind (sort keys %payload) {
     is("$name.record_digest", sha256($record));
     is("$name.whole", $record . ($kind eq 'event-batch' ? join '', map { bytes(3, $_) } @item : ''));
 }
+is('statement.event-batch.erased_items',
+    bytes(3, $item[0]) . join('', map { bytes(3, "\0" . leaf($_)) } @item[1, 2]) . bytes(3, $item[3]));
 is('possession.owner', get('member.id'));
 is('possession.digest', tagged('carnet/possession', get('network'), get('member.id'), get('key.1.id')));
 
@@ -169,7 +174,7 @@ for ([1, 'notarize', fill(0xb1), 7], [2, 'nullify', "\0" x 32, 14], [3, 'finaliz
 
 # ---- state map
 my %number = (parameters => 1, set => 2, member => 3, key => 4, subject => 5, pairing => 6, salvage => 7, proposal => 8, change => 9,
-    foreign => 10, relied => 11);
+    foreign => 10, relied => 11, erasure => 12, purge => 13);
 my %value = (
     parameters => "\x01" . u64(1000) . u64(30000) . pack('Nn', 1 << 20, 75),
     set => "\x01\x04" . get('set.digest'),
@@ -184,12 +189,16 @@ my %value = (
     change => "\x01\x02" . fill(0x33),
     foreign => "\x01\x01" . u64(3) . fill(0x5e) . u64(900) . u64(1200) . u64(77) . fill(0xf0) . chr(8) . pack('a64', 'bank-net'),
     relied => "\x01" . fill(0x44) . u64(78),
+    erasure => "\x01" . u64(79) . fill(0x44) . pack('NN', 1, 2) . "\x02" . fill(0x11) . fill(0x22),
+    purge => "\x01" . fill(0x47) . u64(80),
 );
 is('state.set.id', u64(1));
 is('state.member.id', tagged('carnet/member', 'mombasa-terminal'));
 is('state.key.id', get('key.2.id'));
 is('state.salvage.id', get('key.2.id') . fill(0x33));
 is('state.proposal.id', fill(0x33));
+is('state.erasure.id', fill(0x33));
+is('state.purge.id', fill(0x33) . get('state.member.id'));
 sub map_leaf { my ($key, $value) = @_; return leaf(chr(33) . $key . chr(32) . sha256($value)) }
 for my $name (sort keys %number) {
     my $type = chr $number{$name};
