@@ -53,6 +53,9 @@ static cn_status set(cn_config *config, const key_row *row, const char *value, c
     if (row->kind == TEXT) {
         if (strlen(value) >= CN_CONFIG_TEXT_MAX || (row->max && strlen(value) > row->max))
             return cn_fail(err, CN_INVALID, where, "the value of %s is too long", row->key);
+        if (strlen(value) < row->min)
+            return cn_fail(err, CN_INVALID, where, "%s has no value; leave the line out to have the default, %s",
+                           row->key, row->initial);
         memcpy(field, value, strlen(value) + 1);
         return CN_OK;
     }
@@ -105,18 +108,27 @@ static int on_line(void *ctx, const char *section, const char *name, const char 
 
 #define LINE_MAX_BYTES 16384 /* the addresses of a large network stand in one line; inih would end lines at 200 */
 
-/* inih does not tell line numbers to its handler, so that its reader counts them; and what is longer than its buffer it
- * would take as a line of its own. */
+/* inih does not tell line numbers to its handler, so that its reader counts them; what is longer than its buffer it
+ * would take as a line of its own, and what follows a NUL it would not see. */
 static char *read_line(char *out, int cap, void *ctx)
 {
     file_state *f = ctx;
-    char where[96];
+    int n = 0, c = 0;
+    bool nul = false;
     f->line++;
-    char *line = fgets(out, cap, f->file);
-    if (!line || strlen(line) + 1 < (size_t)cap || line[cap - 2] == '\n')
-        return line;
+    while (n < cap - 1 && c != '\n' && (c = getc(f->file)) != EOF) {
+        nul = nul || c == '\0';
+        out[n++] = (char)c;
+    }
+    out[n] = '\0';
+    if (!nul && (n < cap - 1 || c == '\n'))
+        return n > 0 ? out : NULL;
+    char where[96];
     snprintf(where, sizeof where, "%.70s:%d", f->path, f->line);
-    f->st = cn_fail(f->err, CN_INVALID, where, "the line is longer than %d bytes", cap - 2);
+    if (nul)
+        f->st = cn_fail(f->err, CN_INVALID, where, "the line holds a NUL byte; the file must be text");
+    else
+        f->st = cn_fail(f->err, CN_INVALID, where, "the line is longer than %d bytes", cap - 2);
     return NULL;
 }
 

@@ -9,15 +9,22 @@ import { pathToFileURL } from "node:url";
 const [program, page, folder] = process.argv.slice(2);
 const profile = mkdtempSync(`${tmpdir()}/carnet-page-`);
 const args = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", "--proxy-server=127.0.0.1:1", `--user-data-dir=${profile}`, "--remote-debugging-pipe", String(pathToFileURL(resolve(page)))];
-const child = spawn(program, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"] });
+const child = spawn(program, args, { stdio: ["ignore", "ignore", "ignore", "pipe", "pipe"], detached: true });
 
 function finish(status, text) {
   console.log(text);
-  child.once("exit", () => {
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
+  child.once("exit", async () => {
+    for (let tries = 0; tries < 50; tries++) { // its helpers may write for a moment longer
+      try {
+        rmSync(profile, { recursive: true, force: true });
+        break;
+      } catch {
+        await pause(100);
+      }
+    }
     process.exit(status);
   });
-  child.kill("SIGKILL");
+  process.kill(-child.pid, "SIGKILL"); // its group: it starts processes of its own
 }
 child.once("error", (e) => {
   console.log(`chromium: ${e.message}`);

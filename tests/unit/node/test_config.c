@@ -10,12 +10,17 @@
 static char path[64];
 static cn_config config;
 
-static void write_file(const char *text)
+static void write_bytes(const char *text, size_t n)
 {
     snprintf(path, sizeof path, "/tmp/carnet-config-XXXXXX");
     int fd = mkstemp(path);
-    cr_assert(fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text));
+    cr_assert(fd >= 0 && write(fd, text, n) == (ssize_t)n);
     close(fd);
+}
+
+static void write_file(const char *text)
+{
+    write_bytes(text, strlen(text));
 }
 
 static void clean(void)
@@ -61,6 +66,7 @@ Test(config, what_is_wrong_is_named_with_file_line_and_what_is_allowed)
     expect_refused("node.name = a\nworkers = two\n", ":2", "whole number");
     expect_refused("workers = 2\n", "", "node.name is missing");
     expect_refused("node.name = a\nnot a line\n", ":2", "key = value");
+    expect_refused("node.name = a\ndata.dir =\n", ":2", "default, data");
 }
 
 /* 63 addresses, as in the largest network: about 3 KiB in one line. */
@@ -81,6 +87,16 @@ Test(config, a_line_may_hold_the_addresses_of_a_large_network)
     text[sizeof text - 1] = '\0';
     unlink(path);
     expect_refused(text, ":2", "longer than");
+}
+
+/* Nothing after it may be dropped unseen. */
+Test(config, a_nul_byte_is_refused_with_its_line)
+{
+    static const char text[] = "node.name = a\ndata.dir = \0/var/lib/carnet\n";
+    cn_err err = {0};
+    write_bytes(text, sizeof text - 1);
+    cr_expect_eq(cn_config_load(path, 0, NULL, &config, &err), CN_INVALID);
+    cr_expect(strstr(err.field, ":2") && strstr(err.text, "NUL"), "%s: %s", err.field, err.text);
 }
 
 Test(config, a_secret_that_others_may_read_is_refused)
