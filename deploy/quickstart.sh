@@ -95,6 +95,12 @@ install_and_build() {
     say "build (about a minute the first time)"
     logged "configure the build" cmake -S "$root" -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCARNET_TESTS=OFF
     logged "build Carnet" cmake --build "$build" -j "$jobs"
+    # The verifier page for dossiers comes with libraries from npm; a machine without it makes dossiers without the page.
+    if command -v npm >/dev/null 2>&1; then
+        printf '\n== %s\n' "build the verifier page" >>"$log"
+        cmake --build "$build" --target page >>"$log" 2>&1 </dev/null ||
+            say "no verifier page (its libraries did not come from npm, see $log): dossiers are made without it"
+    fi
 }
 
 # Submits every file of the sample as the party that signs it, in the order of the list, and keeps the statement ids.

@@ -58,6 +58,7 @@ typedef struct cn_api_backend {
     const uint8_t *subject_salt; /* 32 bytes */
     const char *origin;          /* of genesis: names the log in proofs */
     cn_span time_authorities;    /* PEM; empty: no time tokens are taken */
+    cn_span audit_page;          /* HTML that goes into each dossier as verify.html; empty: none */
 } cn_api_backend;
 
 typedef struct cn_api cn_api;

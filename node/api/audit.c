@@ -495,6 +495,8 @@ static cn_status add_report(audit *a, cn_err *err)
     if (st == CN_OK) {
         cn_dossier_add_part(a->w, CN_PART_REPORT, 0, 0, CN_SPAN(page.p, page.n));
         cn_dossier_add_part(a->w, CN_PART_README, 0, 0, CN_SPAN(readme, strlen(readme)));
+        if (a->order->page.n)
+            cn_dossier_add_part(a->w, CN_PART_PAGE, 0, 0, a->order->page);
     }
     cn_buf_free(&page);
     free(view);

@@ -12,6 +12,7 @@ typedef struct cn_audit_order {
     const uint8_t *salt;         /* of subjects, 32 bytes */
     const cn_signed *signatures; /* over the newest checkpoint of the snapshot; NULL or none in it: without them */
     const char *legal_basis, *case_number; /* valid (cn_dossier_purpose_valid); NULL: none given */
+    cn_span page;                          /* the verifier page, put in as it is; empty: none */
 } cn_audit_order;
 
 /* uri is canonical. A subject without statements gives a dossier with its absence proof. */

@@ -102,7 +102,7 @@ void cn_api_reply_audit(cn_request *r, const char *uri, const cn_digest *id)
 {
     cn_err err = {0};
     cn_buf zip;
-    cn_audit_order order = {.salt = r->backend->subject_salt};
+    cn_audit_order order = {.salt = r->backend->subject_salt, .page = r->backend->audit_page};
     if (!read_purpose(r, &order))
         return;
     cn_signed *at = calloc(1, sizeof *at);

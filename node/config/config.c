@@ -30,7 +30,7 @@ static const key_row rows[] = {
 };
 #define ROWS (sizeof rows / sizeof rows[0])
 
-static const char *const path_keys[] = {"network.genesis", "data.dir", "keys.dir", "time.authorities"};
+static const char *const path_keys[] = {"network.genesis", "data.dir", "keys.dir", "time.authorities", "audit.page"};
 
 static const key_row *find(const char *key)
 {

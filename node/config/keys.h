@@ -22,6 +22,7 @@
     X("consensus.delay_floor_ms", delay_floor_ms, NUMBER, "250", 10, 30000, "floor of the network delay D (R7)")       \
     X("consensus.forward_ms", forward_ms, NUMBER, "50", 0, 10000, "patience before a leader must propose (R7)")        \
     X("time.authorities", time_authorities, TEXT, "", 0, 0, "PEM file of time authorities whose tokens are kept")      \
+    X("audit.page", audit_page, TEXT, "", 0, 0, "HTML file of the verifier that goes into each dossier")               \
     X("log.level", log_level, TEXT, "info", 1, 0, "error, warning, info or debug")
 
 #endif

@@ -152,6 +152,7 @@ struct cn_node {
     cn_links *links;
     cn_api *api;
     cn_buf time_authorities; /* PEM */
+    cn_buf audit_page;       /* HTML */
     cn_queue *queue, *work;
     pthread_t thread, worker[64];
     unsigned workers;

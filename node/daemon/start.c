@@ -1,6 +1,7 @@
 /* Opening everything in order, and closing it in the reverse one. */
 #include "node/daemon/internal.h"
 
+#include "node/formats/dossier.h"
 #include "proto/timestamp.h"
 
 #include <errno.h>
@@ -135,6 +136,17 @@ static cn_status load_authorities(cn_node *node, cn_err *err)
     return st;
 }
 
+/* The verifier page for dossiers, if one is configured. */
+static cn_status load_page(cn_node *node, cn_err *err)
+{
+    const char *path = node->config.audit_page;
+    cn_status st = path[0] ? read_file(path, CN_DOSSIER_MAX_PAGE, &node->audit_page, err) : CN_OK;
+    cn_digest digest = cn_sha256(node->audit_page.p, node->audit_page.n);
+    if (st == CN_OK && path[0])
+        cn_log(node, "info", "dossiers get the verifier page %s with SHA-256 %s", path, cn_digest_hex(&digest).s);
+    return st;
+}
+
 static cn_status open_api(cn_node *node, cn_err *err)
 {
     cn_api_backend backend = {.ctx = node,
@@ -152,7 +164,8 @@ static cn_status open_api(cn_node *node, cn_err *err)
                               .network = node->genesis.network,
                               .subject_salt = node->genesis.subject_salt,
                               .origin = node->genesis.origin,
-                              .time_authorities = CN_SPAN(node->time_authorities.p, node->time_authorities.n)};
+                              .time_authorities = CN_SPAN(node->time_authorities.p, node->time_authorities.n),
+                              .audit_page = CN_SPAN(node->audit_page.p, node->audit_page.n)};
     return cn_api_start(node->config.api_listen, &backend, &node->api, err);
 }
 
@@ -210,6 +223,8 @@ cn_status cn_node_open(const cn_config *config, cn_node **ret, cn_err *err)
     cn_status st = load_genesis(node, &genesis, err);
     if (st == CN_OK)
         st = load_authorities(node, err);
+    if (st == CN_OK)
+        st = load_page(node, err);
     if (st == CN_OK)
         st = open_store(node, &genesis, err);
     if (st == CN_OK)
@@ -311,6 +326,7 @@ void cn_node_free(cn_node *node)
     pthread_mutex_destroy(&node->way.lock);
     pthread_rwlock_destroy(&node->voters_lock);
     cn_buf_free(&node->time_authorities);
+    cn_buf_free(&node->audit_page);
     cn_buf_free(&node->way.bytes);
     pthread_cond_destroy(&node->final_moved);
     free(node);

@@ -13,6 +13,7 @@
  *   consistency/<height>.bin an earlier checkpoint, and the path that shows the log of this one to continue its log
  *   tokens/<height>-<n>.tst  RFC 3161 time token over the header of that height
  *   report.html, README.txt  to be read
+ *   verify.html              the verifier page of the node that made the dossier, if it has one
  * Names ascend; times are fixed; nothing depends on the wall clock. */
 #ifndef CARNET_NODE_FORMATS_DOSSIER_H
 #define CARNET_NODE_FORMATS_DOSSIER_H
@@ -34,7 +35,8 @@ typedef enum cn_dossier_kind { CN_DOSSIER_SUBJECT = 1, CN_DOSSIER_STATEMENT = 2 
 #define CN_DOSSIER_MAX_PURPOSE 200u /* bytes of a legal basis or a case number */
 #define CN_DOSSIER_MAX_TOKENS 4u    /* of a height */
 
-#define CN_DOSSIER_MAX_RECEIPTS 1000u /* statements that have receipts and tlog-proofs: the first ones */
+#define CN_DOSSIER_MAX_PAGE ((size_t)4 << 20) /* bytes of the verifier page */
+#define CN_DOSSIER_MAX_RECEIPTS 1000u         /* statements that have receipts and tlog-proofs: the first ones */
 
 typedef enum cn_dossier_part_kind {
     CN_PART_NOTE,
@@ -43,7 +45,8 @@ typedef enum cn_dossier_part_kind {
     CN_PART_CONSISTENCY, /* number: height */
     CN_PART_TOKEN,       /* number: height; rank from 1 */
     CN_PART_REPORT,
-    CN_PART_README
+    CN_PART_README,
+    CN_PART_PAGE
 } cn_dossier_part_kind;
 
 typedef struct cn_dossier_redaction { /* an item that this dossier holds only the leaf hash of */

@@ -23,6 +23,7 @@ static const part_name part_names[] = {
     [CN_PART_TOKEN] = {"tokens/", ".tst", true, true},
     [CN_PART_REPORT] = {"report.html", "", false, false},
     [CN_PART_README] = {"README.txt", "", false, false},
+    [CN_PART_PAGE] = {"verify.html", "", false, false},
 };
 #define PART_KINDS (sizeof part_names / sizeof part_names[0])
 #define NUMBER_DIGITS 20u

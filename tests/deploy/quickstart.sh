@@ -60,6 +60,12 @@ pass "the first run verifies and leaves four nodes running"
 
 digest=$(cat "$CARNET_HOME/genesis.digest")
 audit=$build/audit/$digest/audit.zip
+if command -v npm >/dev/null; then
+    unzip -p "$audit" verify.html | cmp - "$build/share/carnet/verify.html" || fail "the dossier has another page than was built"
+    grep -q "verify.html in it has SHA-256 $(sha256sum "$build/share/carnet/verify.html" | cut -c -64)" "$work/first.out" ||
+        fail "the verifier does not name the page's digest"
+    pass "the dossier brings the verifier page"
+fi
 cp "$build/audit/$digest/statements" "$work/statements"
 "$root/deploy/quickstart.sh" >"$work/second.out" 2>&1 </dev/null || fail "the second run ended with status $?"
 grep -q "nothing was recorded twice" "$work/second.out" || fail "the second run recorded something again"

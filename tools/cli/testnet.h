@@ -28,6 +28,8 @@ typedef struct testnet_plan {
     uint64_t checkpoint_ms;
 } testnet_plan;
 
+/* A path that begins in the folder of this program; it need not exist. */
+cn_status testnet_beside(const char *relative, char *out, size_t cap, cn_err *err);
 const char *testnet_name(unsigned index, char buffer[32]);
 cn_status testnet_init(const testnet_plan *plan, cn_err *err);
 /* Reads what init made; CN_NOT_FOUND when there is no network. */

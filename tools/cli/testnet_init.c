@@ -1,4 +1,5 @@
 /* Genesis, keys and configuration of every node, made in memory and written once. */
+#include "node/config/config.h"
 #include "node/formats/genesis.h"
 #include "proto/statement.h"
 #include "storage/safety.h"
@@ -134,7 +135,7 @@ static void addresses(const testnet_plan *plan, unsigned i, char *peer, char *ap
 
 static cn_status write_config(const maker *m, unsigned i, const char *dir, const char *digest, cn_err *err)
 {
-    char text[8192], path[4200], peer[64], api[64], listen[64], buffer[32];
+    char text[16384], path[4200], page[4200], peer[64], api[64], listen[64], buffer[32];
     size_t n = 0;
     addresses(m->plan, i, peer, api, listen, sizeof peer);
     n += (size_t)snprintf(text + n, sizeof text - n,
@@ -147,6 +148,11 @@ static cn_status write_config(const maker *m, unsigned i, const char *dir, const
         n += (size_t)snprintf(text + n, sizeof text - n, "%s%s=%s", k ? "," : "", testnet_name(k, buffer), peer);
     }
     n += (size_t)snprintf(text + n, sizeof text - n, "\n");
+    cn_status st = testnet_beside("../share/carnet/verify.html", page, sizeof page, err);
+    if (st == CN_OK && realpath(page, path) && strlen(path) < CN_CONFIG_TEXT_MAX)
+        n += (size_t)snprintf(text + n, sizeof text - n, "audit.page = %s\n", path);
+    if (st != CN_OK)
+        return st;
     snprintf(path, sizeof path, "%s/carnetd.conf", dir);
     return cli_write_file(path, text, n, 0644, err);
 }

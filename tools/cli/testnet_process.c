@@ -94,16 +94,24 @@ cn_status testnet_load(const char *dir, testnet *ret, cn_err *err)
     return st;
 }
 
-/* carnetd lies beside carnet. */
-static cn_status find_daemon(char *out, size_t cap, cn_err *err)
+cn_status testnet_beside(const char *relative, char *out, size_t cap, cn_err *err)
 {
     char self[4096];
     ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
     if (n <= 0)
-        return cn_fail(err, CN_IO, "carnetd", "cannot find this program's folder");
+        return cn_fail(err, CN_IO, relative, "cannot find this program's folder");
     self[n] = '\0';
     char *slash = strrchr(self, '/');
-    snprintf(out, cap, "%.*s/carnetd", slash ? (int)(slash - self) : 0, self);
+    int len = snprintf(out, cap, "%.*s/%s", slash ? (int)(slash - self) : 0, self, relative);
+    return len > 0 && (size_t)len < cap ? CN_OK : cn_fail(err, CN_TOO_LARGE, relative, "the path is too long");
+}
+
+/* carnetd lies beside carnet. */
+static cn_status find_daemon(char *out, size_t cap, cn_err *err)
+{
+    cn_status st = testnet_beside("carnetd", out, cap, err);
+    if (st != CN_OK)
+        return st;
     return access(out, X_OK) == 0 ? CN_OK : cn_fail(err, CN_NOT_FOUND, out, "carnetd must lie beside carnet; build it");
 }
 

@@ -69,6 +69,9 @@ static void print_report(cn_verify_report *r)
     if (r->accepted && r->redacted_items)
         printf("%llu items are left out of this dossier, as its manifest names them\n",
                (unsigned long long)r->redacted_items);
+    if (r->has_page)
+        printf("verify.html in it has SHA-256 %s; open it only if that is the digest your source publishes\n",
+               cn_digest_hex(&r->page).s);
     if (r->accepted && r->unreadable_items)
         printf("%llu items are sealed or of a format without a reader here; what they name was not checked\n",
                (unsigned long long)r->unreadable_items);

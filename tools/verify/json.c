@@ -89,7 +89,8 @@ json_t *cn_verify_report_json(const cn_verify_report *r)
          json_object_set_new(whole, "erasures", erasures_of(r)) == 0 &&
          json_object_set_new(whole, "redacted_items", number_of(r->redacted_items)) == 0 &&
          json_object_set_new(whole, "witnessed_ms", number_of(r->witnessed_ms)) == 0 &&
-         json_object_set_new(whole, "time_authority", text_of(r->time_authority)) == 0;
+         json_object_set_new(whole, "time_authority", text_of(r->time_authority)) == 0 &&
+         json_object_set_new(whole, "page_sha256", r->has_page ? text_of(cn_digest_hex(&r->page).s) : json_null()) == 0;
     if (json_object_set_new(whole, "steps", steps) != 0 || !ok) {
         json_decref(whole);
         return NULL;

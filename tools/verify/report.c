@@ -15,6 +15,14 @@ static void check_readme(verifier *v, const cn_dossier_part *part)
         verify_not_checked(v, CN_STEP_REPORT, "the instructions are of another version: do not rely on what they say");
 }
 
+static void note_page(verifier *v)
+{
+    const cn_dossier_part *page = cn_dossier_find_part(&v->dossier, CN_PART_PAGE, 0, 0);
+    v->report->has_page = page != NULL;
+    if (page)
+        v->report->page = cn_sha256(page->bytes.p, page->bytes.n);
+}
+
 bool verify_report_page(verifier *v)
 {
     const cn_dossier_part *page = cn_dossier_find_part(&v->dossier, CN_PART_REPORT, 0, 0);
@@ -22,6 +30,7 @@ bool verify_report_page(verifier *v)
     cn_verify_result *r = &v->report->step[CN_STEP_REPORT];
     cn_err err = {0};
     cn_buf again;
+    note_page(v);
     if (!page && !readme) {
         verify_not_checked(v, CN_STEP_REPORT, "there is no report in it");
         return false;

@@ -80,6 +80,8 @@ typedef struct cn_verify_report {
     cn_verify_erasure erasure[CN_VERIFY_ERASURES];
     uint64_t witnessed_ms;    /* a trusted time authority says that the checkpoint existed then; 0: none */
     char time_authority[256]; /* its name */
+    bool has_page;            /* verify.html is in it; it proves nothing, and is for people who know its digest */
+    cn_digest page;           /* its SHA-256 */
 } cn_verify_report;
 
 typedef struct cn_verify_anchor { /* a final block that the caller knows from elsewhere */

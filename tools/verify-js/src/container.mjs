@@ -5,7 +5,7 @@ import { parseJson } from "./json.mjs";
 
 const MAX_BYTES = 2 ** 30, MAX_FILES = 4000000, SUBJECT_MAX = 2048, PURPOSE_MAX = 200, MAX_ITEMS = 1000n;
 const BASIC = /^(manifest\.json|genesis\.json|checkpoint\.bin|subjects\/[0-9a-f]{64}\.bin|statements\/[0-9]{20}\.bin|epochs\/[0-9]{20}\.bin)$/;
-const PART = /^(checkpoint\.note|receipts\/[0-9]{20}\.cbor|tlog\/[0-9]{20}\.txt|consistency\/[0-9]{20}\.bin|tokens\/[0-9]{20}-[0-9]\.tst|report\.html|README\.txt)$/;
+const PART = /^(checkpoint\.note|receipts\/[0-9]{20}\.cbor|tlog\/[0-9]{20}\.txt|consistency\/[0-9]{20}\.bin|tokens\/[0-9]{20}-[0-9]\.tst|report\.html|README\.txt|verify\.html)$/;
 const U64 = 1n << 64n;
 
 /** Number in a file's name, or null where it exceeds 64 bits. */
