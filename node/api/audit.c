@@ -233,28 +233,45 @@ static cn_status want_about(audit *a, const cn_statement *s, bool erased, cn_err
     return st;
 }
 
+/* The statement and its path, without the items that the caller wants left out. */
+static cn_status put_statement(audit *a, uint64_t index, const cn_stored_statement *stored, const cn_statement *s,
+                               bool in_scope, cn_err *err)
+{
+    cn_digest path[CN_PROOF_MAX];
+    size_t len = 0;
+    cn_buf left;
+    cn_buf_init(&left, CN_MAX_STATEMENT_BYTES);
+    cn_status st = cn_snapshot_inclusion(a->snap, index, a->checkpoint.log_size, path, &len, err);
+    if (st == CN_OK && a->order->redact)
+        st = cn_redact_items(a->order->redact, index, s, stored->items, &left, a->w, err);
+    if (st == CN_OK)
+        cn_dossier_add_statement(a->w, index, stored->record, left.n ? CN_SPAN(left.p, left.n) : stored->items, path,
+                                 len);
+    if (st == CN_OK && in_scope)
+        add_receipts(a, index, path, len);
+    cn_buf_free(&left);
+    return st;
+}
+
 /* main_tag: where pairings name the containers to follow; NULL elsewhere. */
 static cn_status add_statement(audit *a, uint64_t index, bool in_scope, const cn_digest *main_tag, cn_err *err)
 {
-    cn_digest number = {{0}}, path[CN_PROOF_MAX];
+    cn_digest number = {{0}};
     cn_stored_statement stored;
     cn_statement *s = NULL;
-    size_t len = 0;
     cn_store_u64(number.b, index);
     bool fresh = first_time(&a->indexes, &number);
     cn_status st = cn_snapshot_statement(a->snap, index, &stored, err);
-    if (st == CN_OK && fresh)
-        st = cn_snapshot_inclusion(a->snap, index, a->checkpoint.log_size, path, &len, err);
-    if (st == CN_OK && fresh)
-        cn_dossier_add_statement(a->w, index, stored.record, stored.items, path, len);
-    if (st == CN_OK && fresh && in_scope)
-        add_receipts(a, index, path, len);
     if (st == CN_OK && in_scope)
         a->newest_height = stored.height;
     if (st == CN_OK)
         st = decode(&stored, &s, err);
-    if (st != CN_OK)
+    if (st == CN_OK && fresh)
+        st = put_statement(a, index, &stored, s, in_scope, err);
+    if (st != CN_OK) {
+        cn_statement_free(s);
         return st;
+    }
     cn_digest about = cn_key_subject(a->salt, &s->body.key_id);
     want(a, &about);
     cn_digest decided = cn_governance_subject(a->salt);
@@ -454,6 +471,10 @@ static cn_status begin(audit *a, cn_err *err)
     if (st != CN_OK)
         return st;
     cn_dossier_add_genesis(a->w, genesis);
+    if (order->redact)
+        st = cn_redact_locate(order->redact, a->snap, a->checkpoint.log_size, err);
+    if (st != CN_OK)
+        return st;
     cn_dossier_set_purpose(a->w, order->legal_basis ? order->legal_basis : "",
                            order->case_number ? order->case_number : "");
     if (order->signatures && order->signatures->count) {
@@ -477,6 +498,8 @@ static cn_status close_over(audit *a, const cn_digest *main_tag, cn_err *err)
             st = add_statement(a, a->later[statements++], false, NULL, err);
         }
     }
+    if (st == CN_OK && a->order->redact)
+        st = cn_redact_all_met(a->order->redact, err);
     return st == CN_OK ? add_history(a, err) : st;
 }
 

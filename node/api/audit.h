@@ -3,6 +3,7 @@
 #ifndef CARNET_NODE_API_AUDIT_H
 #define CARNET_NODE_API_AUDIT_H
 
+#include "node/api/redact.h"
 #include "node/api/signed.h"
 
 #define CN_AUDIT_MAX_BYTES (1024u * 1024u * 1024u)
@@ -12,6 +13,7 @@ typedef struct cn_audit_order {
     const uint8_t *salt;         /* of subjects, 32 bytes */
     const cn_signed *signatures; /* over the newest checkpoint of the snapshot; NULL or none in it: without them */
     const char *legal_basis, *case_number; /* valid (cn_dossier_purpose_valid); NULL: none given */
+    cn_redact *redact;                     /* items to leave out; NULL: none. Written to */
     cn_span page;                          /* the verifier page, put in as it is; empty: none */
 } cn_audit_order;
 

@@ -78,7 +78,7 @@ static void reply_proof(cn_request *r, const cn_digest *id, bool cose)
     cn_buf_free(&out);
 }
 
-/* Query parameters legal_basis and case; false: replied. */
+/* Query parameters legal_basis, case and redact; false: replied. order->redact is the caller's to free. */
 static bool read_purpose(cn_request *r, cn_audit_order *order)
 {
     static const char *const names[] = {"legal_basis", "case"};
@@ -95,6 +95,11 @@ static bool read_purpose(cn_request *r, cn_audit_order *order)
     }
     order->legal_basis = value[0];
     order->case_number = value[1];
+    const char *redact = cn_request_query(r, "redact");
+    if (redact && cn_redact_parse(redact, &order->redact, &err) != CN_OK) {
+        cn_reply_error(r, &err);
+        return false;
+    }
     return true;
 }
 
@@ -119,6 +124,7 @@ void cn_api_reply_audit(cn_request *r, const char *uri, const cn_digest *id)
         cn_reply_error(r, &err);
     }
     cn_snapshot_close(order.snap);
+    cn_redact_free(order.redact);
     cn_buf_free(&zip);
     free(at);
 }

@@ -208,6 +208,21 @@ static int by_name(const void *a, const void *b)
     return strcmp(((const file *)a)->name, ((const file *)b)->name);
 }
 
+static int by_place(const void *a, const void *b)
+{
+    const cn_dossier_redaction *x = a, *y = b;
+    int order = (x->log_index > y->log_index) - (x->log_index < y->log_index);
+    return order ? order : (x->item > y->item) - (x->item < y->item);
+}
+
+static void sort(cn_dossier_writer *w)
+{
+    if (w->count)
+        qsort(w->file, w->count, sizeof *w->file, by_name);
+    if (w->redaction_count)
+        qsort(w->redaction, w->redaction_count, sizeof *w->redaction, by_place);
+}
+
 static void add_manifest(cn_dossier_writer *w)
 {
     json_t *files = json_array(), *redactions = json_array();
@@ -241,8 +256,7 @@ cn_status cn_dossier_view(cn_dossier_writer *w, cn_dossier *ret, cn_err *err)
     dossier_entry *entry = calloc(w->count + 1, sizeof *entry);
     bool whole = entry && !w->fault;
     memset(ret, 0, sizeof *ret);
-    if (w->count)
-        qsort(w->file, w->count, sizeof *w->file, by_name);
+    sort(w);
     for (size_t i = 0; whole && i < w->count; i++) {
         memcpy(entry[i].name, w->file[i].name, sizeof entry[i].name);
         entry[i].p = w->file[i].content.p;
@@ -305,10 +319,9 @@ cn_status cn_dossier_finish(cn_dossier_writer *w, cn_buf *out, cn_err *err)
 {
     zip_error_t error;
     zip_error_init(&error);
-    if (w->count)
-        qsort(w->file, w->count, sizeof *w->file, by_name);
+    sort(w);
     add_manifest(w);
-    qsort(w->file, w->count, sizeof *w->file, by_name);
+    sort(w);
     bool ok = !w->fault;
     for (size_t i = 0; i < w->count; i++)
         ok = ok && !w->file[i].content.fault;

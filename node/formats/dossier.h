@@ -66,7 +66,7 @@ void cn_dossier_set_scope(cn_dossier_writer *w, cn_dossier_kind kind, const char
                           uint64_t checkpoint);
 /* Why it was asked for, as the caller said; empty when not. Both are valid. */
 void cn_dossier_set_purpose(cn_dossier_writer *w, const char *legal_basis, const char *case_number);
-void cn_dossier_add_redaction(cn_dossier_writer *w, uint64_t log_index, uint32_t item); /* ascending */
+void cn_dossier_add_redaction(cn_dossier_writer *w, uint64_t log_index, uint32_t item); /* each once */
 void cn_dossier_add_genesis(cn_dossier_writer *w, cn_span bytes);
 void cn_dossier_add_checkpoint(cn_dossier_writer *w, const cn_header *headers, size_t count, cn_span certificate);
 /* Epoch 2 and later: the closing block that began it, finalized by the set before, and the rows of its own set. */

@@ -225,25 +225,28 @@ int cmd_audit(int argc, char **argv)
                             {"--out", false, true, "file to write (ZIP)", NULL},
                             {"--legal-basis", false, false, "why it is asked for; stands in the dossier", NULL},
                             {"--case", false, false, "case number; stands in the dossier", NULL},
+                            {"--redact", false, false,
+                             "STATEMENT:ITEMS,...: items to leave out, as ID:3 or ID:3-5; the dossier names them",
+                             NULL},
                             JSON_OPTION,
                             {0}};
-    static const char *const purpose[][2] = {{"--legal-basis", "legal_basis"}, {"--case", "case"}};
+    static const char *const more[][2] = {{"--legal-basis", "legal_basis"}, {"--case", "case"}, {"--redact", "redact"}};
     cli_args args;
     int status;
-    char path[8192], encoded[2048];
-    if (!cli_parse(argc, argv, "audit --api URL --subject URI --out FILE.zip", options, &args, &status))
+    char path[32768], encoded[8192];
+    if (!cli_parse(argc, argv, "audit --api URL --subject URI [--redact ID:ITEMS,...] --out FILE.zip", options, &args,
+                   &status))
         return status;
     if (!cli_encode(cli_value(&args, "--subject"), encoded, sizeof encoded))
         return cli_say(EXIT_USE, "--subject: the URI is too long");
     snprintf(path, sizeof path, "/v1/subjects/%s/audit", encoded);
-    for (size_t i = 0; i < 2; i++) {
-        const char *value = cli_value(&args, purpose[i][0]);
+    for (size_t i = 0; i < sizeof more / sizeof more[0]; i++) {
+        const char *value = cli_value(&args, more[i][0]);
         size_t at = strlen(path);
         if (value && !cli_encode(value, encoded, sizeof encoded))
-            return cli_say(EXIT_USE, "%s: too long", purpose[i][0]);
+            return cli_say(EXIT_USE, "%s: too long", more[i][0]);
         if (value)
-            snprintf(path + at, sizeof path - at, "%c%s=%s", i == 0 || !strchr(path, '?') ? '?' : '&', purpose[i][1],
-                     encoded);
+            snprintf(path + at, sizeof path - at, "%c%s=%s", strchr(path, '?') ? '&' : '?', more[i][1], encoded);
     }
     return fetch_dossier(&args, path);
 }

@@ -244,6 +244,100 @@ static void statement_audited(const cn_digest *id, uint64_t erased, const char *
     cn_buf_free(&zip);
 }
 
+/* ---- left out by whoever asks ---- */
+
+static cn_status redacted_audit(const char *uri, const char *what, cn_buf *zip, cn_err *err)
+{
+    cn_audit_order order = {.salt = f.genesis.subject_salt};
+    cn_buf_init(zip, CN_AUDIT_MAX_BYTES);
+    cn_status st = cn_redact_parse(what, &order.redact, err);
+    if (st == CN_OK) {
+        cr_assert_eq(cn_snapshot_open(f.store, &order.snap, err), CN_OK);
+        st = cn_audit_subject(&order, uri, zip, err);
+        cn_snapshot_close(order.snap);
+    }
+    cn_redact_free(order.redact);
+    return st;
+}
+
+static bool holds(const cn_buf *zip, const char *text)
+{
+    cn_dossier d;
+    bool found = false;
+    cr_assert_eq(cn_dossier_read(zip->p, zip->n, &d, NULL), CN_OK);
+    for (size_t i = 0; i < d.statement_count; i++)
+        found = found || memmem(d.statement[i].whole.p, d.statement[i].whole.n, text, strlen(text));
+    cn_dossier_clear(&d);
+    return found;
+}
+
+Test(erasure, items_that_the_asker_leaves_out_are_named_and_all_else_holds)
+{
+    cn_err err = {0};
+    cn_buf zip;
+    char what[200];
+    snprintf(what, sizeof what, "%s:1,%s:0-1", cn_digest_hex(&batch->id).s, cn_digest_hex(&batch->id).s);
+    audited(BOX, 0);
+    cr_assert_eq(redacted_audit(BOX, what, &zip, &err), CN_OK, "%s: %s", err.field, err.text);
+    cr_expect_not(holds(&zip, WHERE_JANE_WAS));
+    cn_verify_report *r = verified(&zip, "both items left out");
+    cr_expect_eq(r->redacted_items, 2u);
+    cr_expect_eq(r->erased_items, 0u);
+    free(r);
+    cn_buf_free(&zip);
+
+    erase(0, 1); /* what an order erased is the order's */
+    cr_assert_eq(redacted_audit(BOX, what, &zip, &err), CN_OK, "%s: %s", err.field, err.text);
+    r = verified(&zip, "one erased, one left out");
+    cr_expect_eq(r->redacted_items, 1u);
+    cr_expect_eq(r->erased_items, 1u);
+    free(r);
+    cn_buf_free(&zip);
+
+    snprintf(what, sizeof what, "%s:0", cn_digest_hex(&batch->id).s);
+    cr_assert_eq(redacted_audit(CARGO, what, &zip, &err), CN_OK);
+    cr_expect(holds(&zip, WHERE_JANE_WAS), "the other item stays");
+    cn_buf_free(&zip);
+}
+
+/* A typing error must not show what was to be left out. */
+Test(erasure, leaving_out_what_is_not_there_is_refused)
+{
+    static const struct {
+        const char *suffix, *words;
+        cn_status code;
+    } wrong[] = {{":2", "2 items, counted from 0", CN_NOT_FOUND},
+                 {":0-2", "2 items, counted from 0", CN_NOT_FOUND},
+                 {":1-0", "is not STATEMENT:ITEMS", CN_INVALID},
+                 {":", "is not STATEMENT:ITEMS", CN_INVALID},
+                 {":1,", "is not STATEMENT:ITEMS", CN_INVALID},
+                 {":-1", "is not STATEMENT:ITEMS", CN_INVALID},
+                 {":1 ", "is not STATEMENT:ITEMS", CN_INVALID},
+                 {":18446744073709551616", "is not STATEMENT:ITEMS", CN_INVALID},
+                 {"0:1", "is not STATEMENT:ITEMS", CN_INVALID},
+                 {"", "is not STATEMENT:ITEMS", CN_INVALID}};
+    cn_err err = {0};
+    cn_buf zip;
+    char what[200];
+    for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
+        snprintf(what, sizeof what, "%s%s", cn_digest_hex(&batch->id).s, wrong[i].suffix);
+        cr_expect_eq(redacted_audit(BOX, what, &zip, &err), wrong[i].code, "%s", what);
+        cr_expect(strstr(err.text, wrong[i].words), "%s: %s", what, err.text);
+        cn_buf_free(&zip);
+    }
+    cr_expect_eq(redacted_audit(BOX, "", &zip, &err), CN_INVALID);
+    cn_buf_free(&zip);
+    cn_digest other = cn_sha256("x", 1);
+    snprintf(what, sizeof what, "%s:0", cn_digest_hex(&other).s);
+    cr_expect_eq(redacted_audit(BOX, what, &zip, &err), CN_NOT_FOUND);
+    cr_expect(strstr(err.text, "not final on this node"), "%s", err.text);
+    cn_buf_free(&zip);
+    snprintf(what, sizeof what, "%s:0", cn_digest_hex(&batch->id).s);
+    cr_expect_eq(redacted_audit("urn:carnet:ucr:4KE51234567-NEVER", what, &zip, &err), CN_NOT_FOUND);
+    cr_expect(strstr(err.text, "no part of this dossier"), "%s", err.text);
+    cn_buf_free(&zip);
+}
+
 /* The batch is in every audit of any of its subjects, and an order about one of them must be there with it. */
 Test(erasure, every_audit_that_holds_the_batch_holds_the_order)
 {

@@ -135,6 +135,12 @@ expect 1 "key-not-active" "$carnet" submit --api "$api" --key "$work/three.key" 
 verified
 expect 0 "4 events" "$carnet" query --api "$api" --subject $subject
 expect 0 '"subject_statements": 4' "$carnet" verify --json --genesis "$digest" "$work/audit.zip"
+first=$(cat "$work/first")
+expect 0 "statements" "$carnet" audit --api "$api" --subject $subject --redact "$first:0" --legal-basis "Art. 6" --out "$work/less.zip"
+expect 0 "1 items are left out" "$carnet" verify --genesis "$digest" "$work/less.zip"
+expect 1 "counted from 0" "$carnet" audit --api "$api" --subject $subject --redact "$first:7" --out "$work/no.zip"
+expect 1 "is not STATEMENT:ITEMS" "$carnet" audit --api "$api" --subject $subject --redact "all" --out "$work/no.zip"
+[ ! -e "$work/no.zip" ] || fail "a refused audit left a file"
 
 # ---- and one that is no validator ----
 "$carnet" keygen --purpose capture --out "$work/member.key" >/dev/null

@@ -224,3 +224,19 @@ Test(report, a_changed_page_is_found)
     free(page);
     mini_parts_free(p);
 }
+
+/* Whoever made the dossier chose the page: its digest is told, and nothing rests on it. */
+Test(report, the_verifier_page_is_told_by_its_digest_and_proves_nothing)
+{
+    static cn_verify_report report;
+    static const char page[] = "<!doctype html><p>Accepted";
+    cn_digest digest = cn_sha256(page, sizeof page - 1);
+    event("\"eventTime\":\"2026-05-03T08:00:00.000Z\",\"bizStep\":\"shipping\"");
+    mini_parts *p = mini_parts_of(&m, BOX);
+    cr_expect_eq(mini_verify(&m, p, &report), CN_OK);
+    cr_expect_not(report.has_page);
+    cn_put_bytes(mini_part(p, CN_PART_PAGE, 0), page, sizeof page - 1);
+    cr_expect_eq(mini_verify(&m, p, &report), CN_OK);
+    cr_expect(report.has_page && cn_digest_eq(&report.page, &digest));
+    mini_parts_free(p);
+}
