@@ -138,9 +138,9 @@ expect 0 '"subject_statements": 4' "$carnet" verify --json --genesis "$digest" "
 first=$(cat "$work/first")
 expect 0 "statements" "$carnet" audit --api "$api" --subject $subject --redact "$first:0" --legal-basis "Art. 6" --out "$work/less.zip"
 expect 0 "1 items are left out" "$carnet" verify --genesis "$digest" "$work/less.zip"
-expect 1 "counted from 0" "$carnet" audit --api "$api" --subject $subject --redact "$first:7" --out "$work/no.zip"
-expect 1 "is not STATEMENT:ITEMS" "$carnet" audit --api "$api" --subject $subject --redact "all" --out "$work/no.zip"
-[ ! -e "$work/no.zip" ] || fail "a refused audit left a file"
+expect 1 "counted from 0" "$carnet" audit --api "$api" --subject $subject --redact "$first:7" --out "$work/refused.zip"
+expect 1 "is not STATEMENT:ITEMS" "$carnet" audit --api "$api" --subject $subject --redact "all" --out "$work/refused.zip"
+[ ! -e "$work/refused.zip" ] || fail "a refused audit left a file"
 
 # ---- and one that is no validator ----
 "$carnet" keygen --purpose capture --out "$work/member.key" >/dev/null
