@@ -108,12 +108,13 @@ void cn_api_get_openapi(cn_request *r);
       "wait")                                                                                                          \
     X("GET", "/v1/statements/", "/proof", true, cn_api_get_statement_proof,                                            \
       "Proof of one final statement: native (a dossier), cose (RFC 9942 receipts), tlog (C2SP), evm, foreign.",        \
-      "format member item legal_basis case redact")                                                                           \
+      "format member item legal_basis case redact")                                                                    \
     X("GET", "/v1/statements/", "", true, cn_api_get_statement, "Status, position and content of a statement.", "")    \
     X("GET", "/v1/subjects/", "/events", true, cn_api_get_subject_events,                                              \
       "Events that declare the subject, in ledger order.", "from to type cursor limit")                                \
     X("GET", "/v1/subjects/", "/audit", true, cn_api_get_subject_audit,                                                \
-      "Audit dossier (ZIP) of the subject at the checkpoint that covers all that is final.", "legal_basis case redact")       \
+      "Audit dossier (ZIP) of the subject at the checkpoint that covers all that is final.",                           \
+      "legal_basis case redact")                                                                                       \
     X("GET", "/v1/subjects/", "/proof", true, cn_api_get_subject_proof,                                                \
       "Proof of the subject's completeness record, or that nothing is recorded about it: ics23, evm.", "format")       \
     X("GET", "/v1/subjects/", "", true, cn_api_get_subject, "Completeness record of the subject.", "")                 \

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # The verifier in JavaScript against the one in C: every dossier that the unit tests of the latter verify, then dossiers
-# whose files are changed at random (CARNET_DIFF_SECONDS, 15; CARNET_DIFF_SEED, 1), the command, and the page.
-# usage: tests/interop/verify-js.sh BUILD-DIR
+# whose files are changed at random (CARNET_DIFF_SECONDS, 8; CARNET_DIFF_SEED, 1), events and changed events (as long),
+# the command, and the page.
+# usage: tests/interop/verify-js.sh BUILD-DIR [DATA-DIR]
 set -euo pipefail
 
 build=$(cd "$1" && pwd)
@@ -24,10 +25,13 @@ for name in dossier verify verify_steps verify_outside verify_epochs verify_epoc
 done
 node "$here/verify-js/vectors.mjs" "$work" "$work/vectors" || fail "vectors"
 (cd "$work" && node "$here/verify-js/differ.mjs" "$work" "$work/vectors" "$build/tests/unit/tools/verify_many" \
-    "${CARNET_DIFF_SECONDS:-15}" "${CARNET_DIFF_SEED:-1}") || {
+    "${CARNET_DIFF_SECONDS:-8}" "${CARNET_DIFF_SEED:-1}") || {
     [ -z "${CARNET_DIFF_KEEP:-}" ] || cp "$work"/differ-*.zip "$CARNET_DIFF_KEEP/"
     fail "changed dossiers"
 }
+
+node "$here/verify-js/events.mjs" "$work" "$build/tests/unit/tools/items_many" "${CARNET_DIFF_SECONDS:-8}" "${CARNET_DIFF_SEED:-1}" \
+    "${2:-}" || fail "events"
 
 # The command: exit status and words.
 json=$(grep -l '"accepted": true' "$work"/vectors/*.json | sed -n 1p)

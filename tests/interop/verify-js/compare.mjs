@@ -7,18 +7,12 @@ export const firstFault = (steps) => failed(steps)[0]?.step ?? null;
 /** A deflate stream without its end whose bytes are all there: libzip lets it pass, fflate does not. */
 const unended = (js) => /is not deflated: unexpected EOF$/.test(js.steps[0].reason ?? "");
 
-/** An item is no EPCIS event by the schema, which is not held against it here; or both refuse the item, each for its own reason. */
-const declared = (steps) => failed(steps).find((s) => s.step === "declared-subjects");
-const bySchema = (s) => s !== undefined && !/ names /.test(s.reason);
-const itemsDiffer = (c, js) => bySchema(declared(c.steps)) || (bySchema(declared(js.steps)) && declared(c.steps) !== undefined);
-
 /** A sentence about how they differ, or null. */
 export function difference(c, js) {
-  const passedOver = new Set(itemsDiffer(c, js) ? [...ONLY_THERE, "declared-subjects"] : ONLY_THERE);
-  const [there, here] = [c, js].map((r) => failed(r.steps).filter((s) => !passedOver.has(s.step)));
+  const [there, here] = [c, js].map((r) => failed(r.steps).filter((s) => !ONLY_THERE.has(s.step)));
   const told = (list) => JSON.stringify(list.map((s) => `${s.step} ${s.where}: ${s.reason}`));
   if (unended(js)) return null;
   if (there.map((s) => s.step).join() !== here.map((s) => s.step).join()) return `${told(there)} there, ${told(here)} here`;
-  const judged = ![...failed(c.steps), ...failed(js.steps)].some((s) => passedOver.has(s.step));
+  const judged = ![...failed(c.steps), ...failed(js.steps)].some((s) => ONLY_THERE.has(s.step));
   return judged && c.accepted !== js.accepted ? `accepted: ${c.accepted} there, ${js.accepted} here` : null;
 }

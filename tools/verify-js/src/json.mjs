@@ -1,5 +1,6 @@
 // Strict JSON (RFC 8259): UTF-8 without a byte order mark, no name twice in an object, integers exact as BigInt and
-// within 64 bits, no NUL, a budget of depth. Objects are Maps; a number with a fraction or an exponent is {real}.
+// within 64 bits, no NUL, a budget of depth. Objects are Maps; a number with a fraction or an exponent is {real}. Where
+// numbers are only looked at, not counted with (events), each is {number} with its text, of any size.
 import { fail } from "./bytes.mjs";
 
 const DEPTH = 2048;
@@ -7,8 +8,9 @@ const INT_MAX = (1n << 63n) - 1n, INT_MIN = -(1n << 63n);
 const ESCAPES = { '"': '"', "\\": "\\", "/": "/", b: "\b", f: "\f", n: "\n", r: "\r", t: "\t" };
 
 class Parser {
-  constructor(text, depth) {
+  constructor(text, depth, asWritten) {
     this.text = text;
+    this.asWritten = asWritten;
     this.at = 0;
     this.limit = depth;
     this.depth = 0;
@@ -100,6 +102,7 @@ class Parser {
     const m = pattern.exec(this.text);
     if (!m) fail(`not JSON at character ${this.at}`);
     this.at += m[0].length;
+    if (this.asWritten) return { number: m[0] };
     if (m[1] || m[2]) return Number.isFinite(Number(m[0])) ? { real: m[0] } : fail("a number is too large");
     if (m[0].length > 20) fail("a number is too large");
     const v = BigInt(m[0]);
@@ -108,14 +111,14 @@ class Parser {
 }
 
 /** The root, which is an object or an array. */
-export function parseJson(bytes, depth = DEPTH) {
+export function parseJson(bytes, depth = DEPTH, asWritten = false) {
   let text;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     fail("not UTF-8");
   }
-  const parser = new Parser(text, depth);
+  const parser = new Parser(text, depth, asWritten);
   const root = parser.value();
   parser.blank();
   if (parser.at !== text.length) fail(`something follows at character ${parser.at}`);

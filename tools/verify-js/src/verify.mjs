@@ -8,7 +8,7 @@ import { verifyInclusion } from "./merkle.mjs";
 import { isErased, itemFault, readStatement } from "./statement.mjs";
 import { Authority } from "./authority.mjs";
 import { checkPairings, checkRedactions, checkTrees, followTies } from "./trees.mjs";
-import { itemSubjects } from "./subjects.mjs";
+import { itemSubjects } from "./items.mjs";
 import { checkAnchors, checkConsistency, checkSealed, checkTokens } from "./outside.mjs";
 
 export const REQUIRED = [
