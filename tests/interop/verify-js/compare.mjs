@@ -1,11 +1,19 @@
 // What two verifiers say about one dossier: both accept it or neither does, and the same steps fail.
-const ONLY_THERE = new Set(["witness-policy", "time", "report"]); // docs/verify-js.md: checked in part or not at all
+const ONLY_THERE = new Set(["witness-policy", "time"]); // docs/verify-js.md: checked in part or not at all
 
 const failed = (steps) => steps.filter((s) => s.verdict === "failed");
 export const firstFault = (steps) => failed(steps)[0]?.step ?? null;
 
 /** A deflate stream without its end whose bytes are all there: libzip lets it pass, fflate does not. */
 const unended = (js) => /is not deflated: unexpected EOF$/.test(js.steps[0].reason ?? "");
+
+/** Both make the same readable page of it. rendered: the digest of the one there; sha256 and hex: of the verifier here. */
+export function pagesDiffer(rendered, js, digestOf) {
+  const page = js.readable?.();
+  if (!page || rendered === undefined) return null;
+  const here = digestOf(page);
+  return rendered === here ? null : `the readable page is ${rendered} there, ${here} here`;
+}
 
 /** A sentence about how they differ, or null. */
 export function difference(c, js) {

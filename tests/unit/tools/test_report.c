@@ -93,7 +93,9 @@ static char *page_of(const char *uri)
     cn_buf zip, page;
     cn_dossier *d = calloc(1, sizeof *d);
     cn_err err = {0};
+    static cn_verify_report report;
     mini_parts *p = mini_parts_of(&m, uri);
+    cr_expect_eq(mini_verify(&m, p, &report), CN_OK); /* and recorded: the second verifier makes the same page */
     mini_pack(p, &zip);
     cr_assert_eq(cn_dossier_read(zip.p, zip.n, d, &err), CN_OK, "%s", err.text);
     cn_buf_init(&page, CN_REPORT_MAX_BYTES);
@@ -178,6 +180,106 @@ Test(report, what_items_say_is_shown_and_never_obeyed)
     cn_put_u8(&out, 0);
     cr_expect_str_eq((const char *)out.p, "sensor reporting");
     cn_buf_free(&out);
+}
+
+/* ---- facts of every kind, by seed: the second verifier must make the same pages of them ---- */
+
+static uint32_t chance;
+
+static uint32_t below(uint32_t n)
+{
+    chance = chance * 1664525u + 1013904223u;
+    return (chance >> 8) % n;
+}
+#define PICK(list) list[below((uint32_t)(sizeof list / sizeof list[0]))]
+
+/* Ties of rounding, signs of zero, sizes where the notation changes, and what is no reading at all. */
+static const char *const numbers[] = {"0.25",     "0.75",      "-0.25",     "-0.75",    "0.05",     "-0.0",
+                                      "0",        "-0.04",     "1e-3",      "2.5",      "3.35",     "4.45",
+                                      "100000.5", "100001.5",  "12345.5",   "99999.95", "999999.4", "-40",
+                                      "1e5",      "1E+2",      "1234.5625", "512.0625", "1e6",      "-999999.9999",
+                                      "1e-320",   "0.0000001", "26.0",      "7.77777",  "-18.45",   "8.15"};
+static const char *const texts[] = {
+    "x", HOSTILE, "\\u00fc\\u4e2d\\ud83d\\ude00", "\\ufe0f\\u061c\\ufffe\\u2066", "camelCaseWord_and/more#OfIt", ""};
+static const char *const uris[] = {"urn:x:" HOSTILE_URI, "https://id.gs1.org/8004/9521102TRK",
+                                   "urn:epc:id:giai:9521102.TRK", "urn:x:\\u202e\\u00fc:Hump_Case", "urn:x:ends-with/"};
+
+static size_t add_report(char *out, size_t cap, bool first)
+{
+    static const char *const types[] = {"Temperature", "https://gs1.org/voc/Temperature", "Humidity_of_air",
+                                        "https://gs1.org/voc/RelativeHumidity"};
+    static const char *const units[] = {"CEL", "FAH", "KEL", "\\u00b0C"};
+    static const char *const members[] = {"value", "minValue", "maxValue", "meanValue"};
+    size_t n = (size_t)snprintf(out, cap, "%s{\"type\":\"%s\"", first ? "" : ",", PICK(types));
+    for (size_t i = 0; i < 4; i++)
+        if (below(i ? 6 : 1) == 0)
+            n += (size_t)snprintf(out + n, cap - n, ",\"%s\":%s", members[i], PICK(numbers));
+    if (below(3))
+        n += (size_t)snprintf(out + n, cap - n, ",\"time\":\"20%02u-05-%02uT%02u:00:00.%uZ\"", 10 + below(3),
+                              1 + below(28), below(24), below(1000));
+    if (below(3) == 0)
+        n += (size_t)snprintf(out + n, cap - n, ",\"deviceID\":\"%s\"", PICK(uris));
+    if (below(2))
+        n += (size_t)snprintf(out + n, cap - n, ",\"uom\":\"%s\"", PICK(units));
+    if (below(5) == 0)
+        n += (size_t)snprintf(out + n, cap - n, ",\"exception\":\"ALARM_CONDITION\"");
+    if (below(8) == 0)
+        n += (size_t)snprintf(out + n, cap - n, ",\"booleanValue\":%s", below(2) ? "true" : "false");
+    if (below(6) == 0)
+        n += (size_t)snprintf(out + n, cap - n, ",\"component\":\"axial_distance\"");
+    return n + (size_t)snprintf(out + n, cap - n, "}");
+}
+
+static void event_of_chance(void)
+{
+    static const char *const steps[] = {"sensor_reporting", "shipping", "urn:x:some_ownStep",
+                                        "https://ref.gs1.org/cbv/BizStep-loading"};
+    static const char *const places[] = {"urn:epc:id:sgln:9521101.00001.0", "geo:50.9,6.9", "urn:x:" HOSTILE_URI};
+    char text[7000];
+    size_t n =
+        (size_t)snprintf(text, sizeof text, "\"eventTime\":\"20%02u-0%u-02T08:00:00.%04u+0%u:30\",\"bizStep\":\"%s\"",
+                         below(100), 1 + below(9), below(10000), below(10), PICK(steps));
+    if (below(2))
+        n += (size_t)snprintf(text + n, sizeof text - n, ",\"readPoint\":{\"id\":\"%s\"}", PICK(places));
+    if (below(2))
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              ",\"bizLocation\":{\"id\":\"%s\"},\"disposition\":\"in_transit\"", PICK(places));
+    if (below(2))
+        n += (size_t)snprintf(text + n, sizeof text - n, ",\"x:note\":\"%s\"", PICK(texts));
+    if (below(4) == 0)
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              ",\"errorDeclaration\":{\"declarationTime\":\"2026-05-03T08:00:00Z\"}");
+    if (below(3) == 0) {
+        n += (size_t)snprintf(text + n, sizeof text - n, ",\"quantityList\":[");
+        for (uint32_t i = 0, count = 1 + below(9); i < count; i++)
+            n += (size_t)snprintf(text + n, sizeof text - n, "%s{\"epcClass\":\"%s%u\",\"quantity\":%u}", i ? "," : "",
+                                  PICK(uris), i, i);
+        n += (size_t)snprintf(text + n, sizeof text - n, "]");
+    }
+    if (below(5)) {
+        n += (size_t)snprintf(text + n, sizeof text - n,
+                              ",\"sensorElementList\":[{\"sensorMetadata\":{\"deviceID\":\"%s\",\"time\":\"2011-05-"
+                              "04T00:00:00Z\"},\"sensorReport\":[",
+                              PICK(uris));
+        for (uint32_t i = 0, count = 1 + below(20); i < count; i++)
+            n += add_report(text + n, sizeof text - n, i == 0);
+        n += (size_t)snprintf(text + n, sizeof text - n, "]}]");
+    }
+    event(text);
+}
+
+Test(report, facts_of_every_kind_make_well_formed_pages)
+{
+    for (uint32_t seed = 1; seed <= 60; seed++) {
+        chance = seed;
+        for (uint32_t i = 0, count = 1 + below(6); i < count; i++)
+            event_of_chance();
+        char *page = page_of(BOX);
+        expect_well_formed(page);
+        free(page);
+        mini_end(&m);
+        begin();
+    }
 }
 
 Test(report, absence_is_one_sentence)

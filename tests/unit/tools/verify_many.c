@@ -1,5 +1,6 @@
 /* Verifies many dossiers in one process, for comparing with another verifier: on each line of stdin a genesis digest, a
- * space and a path; on stdout the report in one line of JSON. */
+ * space and a path; on stdout the report in one line of JSON, and the digest of the readable page. */
+#include "rendered.h"
 #include "tools/verify/json.h"
 #include "tools/verify/verify.h"
 
@@ -36,8 +37,10 @@ static bool answer(const char *digest, const char *path)
         return false;
     }
     (void)cn_verify_dossier(bytes, n, &network, NULL, &report);
-    free(bytes);
     json_t *json = cn_verify_report_json(&report);
+    if (json)
+        json_object_set_new(json, "rendered", rendered_digest(bytes, n));
+    free(bytes);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     bool ok = text && puts(text) >= 0 && fflush(stdout) == 0;
     free(text);

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
-// Verifies an audit dossier: verify.mjs --genesis DIGEST [--signatures N] [--anchor HEIGHT:DIGEST]... [--json] FILE
-import { readFileSync } from "node:fs";
+// Verifies an audit dossier: verify.mjs --genesis DIGEST [--signatures N] [--anchor HEIGHT:DIGEST]... [--report OUT] [--json] FILE
+import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { unhex } from "../src/bytes.mjs";
 import { verify } from "../src/verify.mjs";
 
-const USAGE = "usage: verify.mjs --genesis DIGEST [--signatures N] [--anchor HEIGHT:DIGEST]... [--json] FILE";
+const USAGE = "usage: verify.mjs --genesis DIGEST [--signatures N] [--anchor HEIGHT:DIGEST]... [--report OUT] [--json] FILE";
 
 function usage(text) {
   process.stderr.write(`${text}\n${USAGE}\n`);
@@ -21,11 +21,11 @@ function read() {
   try {
     const { values, positionals } = parseArgs({
       allowPositionals: true,
-      options: { genesis: { type: "string" }, signatures: { type: "string" }, anchor: { type: "string", multiple: true }, json: { type: "boolean" } },
+      options: { genesis: { type: "string" }, signatures: { type: "string" }, anchor: { type: "string", multiple: true }, report: { type: "string" }, json: { type: "boolean" } },
     });
     if (positionals.length !== 1 || !unhex(values.genesis, 32)) usage("a genesis digest of 64 lower-case hexadecimal digits and one file");
     if (values.signatures && !/^([1-9]|[12][0-9]|3[0-2])$/.test(values.signatures)) usage("--signatures is a number from 1 to 32");
-    return { file: positionals[0], genesis: values.genesis, json: values.json, options: { signatures: Number(values.signatures ?? 0), anchors: (values.anchor ?? []).map(anchor) } };
+    return { file: positionals[0], genesis: values.genesis, json: values.json, report: values.report, options: { signatures: Number(values.signatures ?? 0), anchors: (values.anchor ?? []).map(anchor) } };
   } catch (e) {
     return usage(e.message);
   }
@@ -46,5 +46,13 @@ if (asked.json) {
 } else {
   for (const s of report.steps) process.stdout.write(`${MARKS[s.verdict]} ${s.step}${s.where ? ` ${s.where}` : ""}${s.reason ? `: ${s.reason}` : ""}\n`);
   process.stdout.write(report.accepted ? "accepted\n" : "NOT accepted\n");
+}
+if (asked.report && report.accepted) {
+  try {
+    writeFileSync(asked.report, report.readable());
+  } catch (e) {
+    process.stderr.write(`${e.message}\n`);
+    process.exit(2);
+  }
 }
 process.exit(report.accepted ? 0 : 1);

@@ -1,5 +1,5 @@
 // What an EPCIS 2.0 event must look like (formats-epcis.md): fields and their types, closed word lists, and what each type
-// of event needs. JSON as parseJson(bytes, depth, true) gives it: objects are Maps, numbers are {number} with their text.
+// of event needs. JSON as parseValue gives it: objects are Maps, numbers are {number} with their text.
 import { fail } from "./bytes.mjs";
 import { isUri } from "./subjects.mjs";
 import { ALERT, BIZ_STEP, COMPONENT, DISPOSITION, ERROR_REASON, MEASUREMENT, PARTY_TYPE, TRANSACTION_TYPE, standardWord } from "./vocabulary.mjs";

@@ -76,8 +76,7 @@ export function readGenesis(bytes) {
   const root = parseJson(bytes);
   only(root, ["version", "name", "origin", "nonce", "subject_salt", "time_ms", "parameters", "members"]);
   number(root, "version", 1n, 1n);
-  text(root, "name", 64);
-  const origin = text(root, "origin", 127);
+  const name = text(root, "name", 64), origin = text(root, "origin", 127);
   if (!/^[!-~]+$/.test(origin) || origin.includes("+")) fail("an origin is printable ASCII without spaces and +");
   digits(root, "nonce", 32);
   const salt = digits(root, "subject_salt", 32);
@@ -88,7 +87,7 @@ export function readGenesis(bytes) {
   if (rows.length > SET_MAX) fail("too many validators");
   const rowBytes = concat(...rows.sort(compare));
   const set = readSet(rowBytes) ?? fail("the validators are not a set");
-  return { network: networkId(bytes), origin, salt, threshold, members, rows: set, setDigest: setDigest(rowBytes) };
+  return { network: networkId(bytes), name, origin, salt, threshold, members, rows: set, setDigest: setDigest(rowBytes) };
 }
 
 /** Tag of a subject by its canonical URI. */

@@ -1,7 +1,7 @@
 // What an item says about itself: the subjects that an event or an envelope names.
 import { Reader, fail, hex } from "./bytes.mjs";
 import { checkEvent } from "./epcis.mjs";
-import { parseJson } from "./json.mjs";
+import { parseValue } from "./json.mjs";
 import { canonicalSubject } from "./subjects.mjs";
 
 const EPCIS = 2, ENVELOPE = 6;
@@ -36,6 +36,6 @@ export function itemSubjects(item) {
   const format = item[0], content = item.subarray(17);
   if (format === ENVELOPE) return ofEnvelope(content);
   if (format !== EPCIS) return null;
-  const event = parseJson(content, 64, true);
+  const event = parseValue(content, 64);
   return event instanceof Map ? ofEvent(event) : fail("an event is a JSON object");
 }

@@ -110,17 +110,24 @@ class Parser {
   }
 }
 
-/** The root, which is an object or an array. */
-export function parseJson(bytes, depth = DEPTH, asWritten = false) {
+function read(bytes, depth, asWritten) {
   let text;
   try {
     text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes);
   } catch {
     fail("not UTF-8");
   }
-  const parser = new Parser(text, depth, asWritten);
-  const root = parser.value();
+  const parser = new Parser(text, depth, asWritten), root = parser.value();
   parser.blank();
   if (parser.at !== text.length) fail(`something follows at character ${parser.at}`);
+  return root;
+}
+
+/** The root, which is an object or an array. */
+export function parseJson(bytes, depth = DEPTH) {
+  const root = read(bytes, depth, false);
   return root instanceof Map || Array.isArray(root) ? root : fail("not an object or an array");
 }
+
+/** Any value, with numbers as written. */
+export const parseValue = (bytes, depth) => read(bytes, depth, true);

@@ -9,6 +9,7 @@ import { isErased, itemFault, readStatement } from "./statement.mjs";
 import { Authority } from "./authority.mjs";
 import { checkPairings, checkRedactions, checkTrees, followTies } from "./trees.mjs";
 import { itemSubjects } from "./items.mjs";
+import { checkReport, renderReport } from "./report.mjs";
 import { checkAnchors, checkConsistency, checkSealed, checkTokens } from "./outside.mjs";
 
 export const REQUIRED = [
@@ -145,7 +146,7 @@ function checkOutside(v, options) {
   if (!v.failed("epoch-chain")) checkTokens(v);
   if (!v.failed("epoch-chain") && !v.failed("quorum")) checkAnchors(v, options.anchors ?? []);
   v.notChecked("witness-policy", "policies are not checked by this verifier");
-  v.notChecked("report", v.dossier.files.has("report.html") ? "the readable page is not checked by this verifier: do not rely on it" : "no readable page is in it");
+  checkReport(v);
 }
 
 function conclude(v, options) {
@@ -157,7 +158,8 @@ function conclude(v, options) {
 
 /**
  * bytes: the dossier, a Uint8Array. genesisDigest: 32 bytes or 64 lower-case hexadecimal digits. options: signatures
- * (how many validators' receipts are wanted), anchors ([{height: BigInt, block: 32 bytes}]).
+ * (how many validators' receipts are wanted), anchors ([{height: BigInt, block: 32 bytes}]). readable() of the result makes
+ * the readable page from what was verified, as bytes; null where the genesis is another.
  */
 export function verify(bytes, genesisDigest, options = {}) {
   const digest = typeof genesisDigest === "string" ? unhex(genesisDigest, 32) : genesisDigest;
@@ -178,5 +180,5 @@ export function verify(bytes, genesisDigest, options = {}) {
       Object.assign(report, { checkpoint: h.height, timeMs: h.timeMs, statements: v.statements.length, absent: v.dossier.manifest.kind === "subject" && !!subject && !subject.present });
     }
   }
-  return { ...report, accepted: conclude(v, options), steps: v.steps };
+  return { ...report, accepted: conclude(v, options), steps: v.steps, readable: () => (v.genesis ? renderReport(v) : null) };
 }
