@@ -33,6 +33,9 @@ node "$here/verify-js/vectors.mjs" "$work" "$work/vectors" || fail "vectors"
 node "$here/verify-js/events.mjs" "$work" "$build/tests/unit/tools/items_many" "${CARNET_DIFF_SECONDS:-8}" "${CARNET_DIFF_SEED:-1}" \
     "${2:-}" || fail "events"
 
+node "$here/verify-js/policies.mjs" "$work" "$build/tests/unit/tools/policies_many" "${CARNET_DIFF_SECONDS:-4}" "${CARNET_DIFF_SEED:-1}" ||
+    fail "policies"
+
 # The command: exit status and words.
 json=$(grep -l '"accepted": true' "$work"/vectors/*.json | sed -n 1p)
 digest=$(grep -o '"genesis": "[0-9a-f]*"' "$json" | grep -o '[0-9a-f]\{64\}')

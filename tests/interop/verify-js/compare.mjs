@@ -1,5 +1,6 @@
 // What two verifiers say about one dossier: both accept it or neither does, and the same steps fail.
-const ONLY_THERE = new Set(["witness-policy", "time"]); // docs/verify-js.md: checked in part or not at all
+/** docs/verify-js.md: who made a time token, and so whether it anchors the chain, is checked there alone. */
+export const BY_AUTHORITIES = ["time", "epoch-anchor"];
 
 const failed = (steps) => steps.filter((s) => s.verdict === "failed");
 export const firstFault = (steps) => failed(steps)[0]?.step ?? null;
@@ -15,12 +16,11 @@ export function pagesDiffer(rendered, js, digestOf) {
   return rendered === here ? null : `the readable page is ${rendered} there, ${here} here`;
 }
 
-/** A sentence about how they differ, or null. */
-export function difference(c, js) {
-  const [there, here] = [c, js].map((r) => failed(r.steps).filter((s) => !ONLY_THERE.has(s.step)));
+/** A sentence about how they differ, or null. except: steps that are not compared. */
+export function difference(c, js, except = []) {
+  const [there, here] = [c, js].map((r) => failed(r.steps).filter((s) => !except.includes(s.step)));
   const told = (list) => JSON.stringify(list.map((s) => `${s.step} ${s.where}: ${s.reason}`));
   if (unended(js)) return null;
   if (there.map((s) => s.step).join() !== here.map((s) => s.step).join()) return `${told(there)} there, ${told(here)} here`;
-  const judged = ![...failed(c.steps), ...failed(js.steps)].some((s) => ONLY_THERE.has(s.step));
-  return judged && c.accepted !== js.accepted ? `accepted: ${c.accepted} there, ${js.accepted} here` : null;
+  return except.length === 0 && c.accepted !== js.accepted ? `accepted: ${c.accepted} there, ${js.accepted} here` : null;
 }

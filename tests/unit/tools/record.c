@@ -22,16 +22,28 @@ static void write_file(const char *folder, const char *name, const char *suffix,
         abort();
 }
 
+static json_t *base64_of(cn_span bytes)
+{
+    char *text = malloc(4 * bytes.n / 3 + 8);
+    if (!text)
+        abort();
+    json_t *ret = json_stringn(text, bytes.n ? cn_base64(bytes.p, bytes.n, text) : 0);
+    free(text);
+    return ret;
+}
+
 /* What was asked for beside the dossier. */
 static json_t *asked(const cn_digest *network, const cn_verify_options *options)
 {
+    const cn_span nothing = {0};
     json_t *anchors = json_array();
     for (size_t i = 0; options && i < options->anchor_count; i++)
         json_array_append_new(anchors, json_pack("{s:I, s:s}", "height", (json_int_t)options->anchor[i].height, "block",
                                                  cn_digest_hex(&options->anchor[i].block).s));
-    return json_pack("{s:s, s:I, s:o, s:b, s:b}", "genesis", cn_digest_hex(network).s, "signatures",
+    return json_pack("{s:s, s:I, s:o, s:b, s:o, s:o}", "genesis", cn_digest_hex(network).s, "signatures",
                      (json_int_t)(options ? options->signatures : 0), "anchors", anchors, "authorities",
-                     options && options->tsa_ca.n > 0, "policy", options && options->policy.n > 0);
+                     options && options->tsa_ca.n > 0, "policy", base64_of(options ? options->policy : nothing), "note",
+                     base64_of(options ? options->note : nothing));
 }
 
 cn_status __wrap_cn_verify_dossier(const void *zip, size_t n, const cn_digest *network,

@@ -1,20 +1,22 @@
-// What ties a dossier to the world outside: earlier checkpoints, receipts, the signed note, tlog-proofs, anchors, and
-// the imprints of time tokens.
-import { Fault, Reader, base64, concat, equal, fail, hex, leafHash, sha256, unbase64, utf8 } from "./bytes.mjs";
-import { P256, keyId, maxFaults, verify, verifyEd25519 } from "./keys.mjs";
+// What ties a dossier to the world outside: earlier checkpoints, receipts, the signed note, tlog-proofs, anchors and
+// policies.
+import { Fault, Reader, base64, concat, equal, fail, hex, leafHash, sha256, utf8 } from "./bytes.mjs";
+import { P256, keyId, maxFaults, verify } from "./keys.mjs";
 import { NORMAL, readConsistency } from "./layouts.mjs";
 import { verifyConsistency, verifyInclusion } from "./merkle.mjs";
 import { numberOf } from "./container.mjs";
 import { memberId } from "./genesis.mjs";
+import { COSIGNATURE, readNote, signedBy } from "./note.mjs";
+import { checkByPolicy, readPolicy } from "./policy.mjs";
 
-const RECEIPTS_MAX = 1000, NOTE_MAX = 65536, LINES_MAX = 64, BODY_MAX = 192 + 1 + 20 + 1 + 44 + 1;
+const RECEIPTS_MAX = 1000;
 
-const partsOf = (v, prefix) => [...v.dossier.files].filter(([name]) => name.startsWith(prefix)).map(([name, bytes]) => ({ name, bytes, number: numberOf(name) }));
+export const partsOf = (v, prefix) => [...v.dossier.files].filter(([name]) => name.startsWith(prefix)).map(([name, bytes]) => ({ name, bytes, number: numberOf(name) }));
 const pad = (n) => String(n).padStart(20, "0");
 
-const closingsOf = (v) => v.dossier.epochs.map((e) => e.closing);
+export const closingsOf = (v) => v.dossier.epochs.map((e) => e.closing);
 /** Of two headers of one height, which no chain that holds has, the first. */
-const byHeight = (headers) => new Map([...headers].reverse().map((h) => [h.height, h]));
+export const byHeight = (headers) => new Map([...headers].reverse().map((h) => [h.height, h]));
 
 function guarded(fault, check) {
   try {
@@ -129,59 +131,12 @@ function checkpointOf(v) {
   return { header: h, origin, seconds: h.timeMs / 1000n, body: utf8(`${origin}\n${h.logSize}\n${base64(h.logRoot)}\n`) };
 }
 
-function lineOf(bytes, at) {
-  const end = bytes.indexOf(10, at);
-  return end < 0 ? fail("a line of the note does not end") : [bytes.subarray(at, end), end + 1];
-}
-
-const latin = (bytes) => String.fromCharCode(...bytes);
-const DASH = Uint8Array.of(0xe2, 0x80, 0x94, 0x20);
-
-function readLine(line) {
-  const space = line.indexOf(32, 4);
-  if (line.length <= 4 || !equal(line.subarray(0, 4), DASH) || space <= 4) fail("a signature line is malformed");
-  const blob = unbase64(latin(line.subarray(space + 1)));
-  if (!blob || blob.length < 5 || blob.length > 4100) fail("a signature line is malformed");
-  return { name: line.subarray(4, space), id: blob.subarray(0, 4), signature: blob.subarray(4) };
-}
-
-function readNote(bytes) {
-  if (bytes.length > NOTE_MAX) fail("the note is too long");
-  let at = 0, line;
-  const body = [];
-  for (let i = 0; i < 3; i++) {
-    [line, at] = lineOf(bytes, at);
-    body.push(line);
-  }
-  const size = latin(body[1]), root = unbase64(latin(body[2])), note = { body: bytes.subarray(0, at), lines: [] };
-  if (!body[0].length || !/^(0|[1-9][0-9]{0,19})$/.test(size) || BigInt(size) >= 1n << 64n || !root || root.length !== 32 || at > BODY_MAX) fail("not a note of a checkpoint");
-  [line, at] = lineOf(bytes, at);
-  if (line.length) fail("not a note of a checkpoint");
-  while (at < bytes.length) {
-    if (note.lines.length === LINES_MAX) fail("too many signature lines");
-    [line, at] = lineOf(bytes, at);
-    note.lines.push(readLine(line));
-  }
-  return note.lines.length ? note : fail("there is no signature line");
-}
-
 /** Place of the validator whose signer name this is, or -1. */
 function signerPlace(o, name) {
   const prefix = utf8(o.checkpoint.origin + "/");
   if (name.length > 256 || name.includes(0) || name.length < prefix.length || !equal(name.subarray(0, prefix.length), prefix)) return -1;
   const id = memberId(name.subarray(prefix.length));
   return o.v.epoch.rows.findIndex((r) => equal(r.member, id));
-}
-
-/** A line of the note with this validator's name and key holds its cosignature; its time. */
-function cosigned(o, note, name, key) {
-  const id = sha256(concat(name, Uint8Array.of(10, 4), key)).subarray(0, 4);
-  for (const l of note.lines) {
-    if (!equal(l.name, name) || !equal(l.id, id) || l.signature.length !== 72) continue;
-    const seconds = new Reader(l.signature.subarray(0, 8)).u64();
-    if (verifyEd25519(key, concat(utf8(`cosignature/v1\ntime ${seconds}\n`), note.body), l.signature.subarray(8))) return seconds;
-  }
-  return null;
 }
 
 function checkNote(o) {
@@ -192,7 +147,7 @@ function checkNote(o) {
     const place = signerPlace(o, l.name);
     if (place < 0) continue;
     if (seen.has(place)) o.fault("checkpoint.note", "a validator signed twice");
-    else if (cosigned(o, note, l.name, o.v.epoch.rows[place].cosignature) !== o.checkpoint.seconds) o.fault("checkpoint.note", "a validator's cosignature does not verify, or is not of the block's time");
+    else if (signedBy(note, l.name, COSIGNATURE, o.v.epoch.rows[place].cosignature) !== o.checkpoint.seconds) o.fault("checkpoint.note", "a validator's cosignature does not verify, or is not of the block's time");
     else signers++;
     seen.add(place);
   }
@@ -278,24 +233,16 @@ export function checkAnchors(v, anchors) {
   else v.notChecked("epoch-anchor", anchors.length ? "none of the blocks given as anchors is in it" : "from genesis only: anchor it to a block that you know from elsewhere");
 }
 
-// ---- time tokens: what they are over ----
+// ---- policies ----
 
-const OCTETS = Uint8Array.of(0x04, 0x20);
-
-/** A token is over the header when the SHA-256 of the header is its imprint. Who made it is not checked here. */
-export function checkTokens(v) {
-  const h = v.dossier.headers[0], heights = byHeight([h, ...closingsOf(v)]);
-  const tokens = partsOf(v, "tokens/");
-  for (const t of tokens) {
-    const header = heights.get(t.number);
-    if (!header) v.fault("time", t.name, "no block of this height is proved here");
-    else if (!holdsImprint(t.bytes, concat(OCTETS, sha256(header.bytes)))) v.fault("time", t.name, "it is over another digest");
-  }
-  v.notChecked("time", tokens.length ? "time tokens are over blocks in it; their authorities and times are not checked here" : "no time token is in it: the times are what a quorum of validators agreed on");
-}
-
-function holdsImprint(bytes, imprint) {
-  for (let at = bytes.indexOf(imprint[0]); at >= 0; at = bytes.indexOf(imprint[0], at + 1))
-    if (equal(bytes.subarray(at, at + imprint.length), imprint)) return true;
-  return false;
+/** The dossier's note, or a longer one of the same checkpoint that the caller has, is good enough for the caller's policy. */
+export function checkPolicy(v, { policy, note: given }) {
+  const note = given?.length ? given : v.dossier.files.get("checkpoint.note"), where = given?.length ? "the note given" : "checkpoint.note";
+  if (!policy?.length) return v.notChecked("witness-policy", "no policy was given");
+  if (!note) return v.notChecked("witness-policy", "no signature over the checkpoint is in it that a policy could ask for");
+  const h = v.dossier.headers[0], body = concat(checkpointOf(v).body, Uint8Array.of(10));
+  if (h.kind === NORMAL || h.height === 0n || !equal(note.subarray(0, body.length), body)) return v.fault("witness-policy", where, "it is the note of another checkpoint");
+  let read = null;
+  if (v.guarded("witness-policy", "policy", () => (read = readPolicy(policy)))) v.guarded("witness-policy", where, () => checkByPolicy(read, readNote(note)));
+  v.holds("witness-policy");
 }

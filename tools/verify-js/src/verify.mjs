@@ -10,7 +10,8 @@ import { Authority } from "./authority.mjs";
 import { checkPairings, checkRedactions, checkTrees, followTies } from "./trees.mjs";
 import { itemSubjects } from "./items.mjs";
 import { checkReport, renderReport } from "./report.mjs";
-import { checkAnchors, checkConsistency, checkSealed, checkTokens } from "./outside.mjs";
+import { checkAnchors, checkConsistency, checkPolicy, checkSealed } from "./outside.mjs";
+import { checkTokens } from "./time.mjs";
 
 export const REQUIRED = [
   "container", "genesis", "epoch-chain", "quorum", "inclusion", "signature", "item-root", "authority", "hash-chain",
@@ -145,7 +146,7 @@ function checkOutside(v, options) {
   checkSealed(v, options.signatures ?? 0);
   if (!v.failed("epoch-chain")) checkTokens(v);
   if (!v.failed("epoch-chain") && !v.failed("quorum")) checkAnchors(v, options.anchors ?? []);
-  v.notChecked("witness-policy", "policies are not checked by this verifier");
+  if (!v.failed("epoch-chain")) checkPolicy(v, options);
   checkReport(v);
 }
 
@@ -153,12 +154,14 @@ function conclude(v, options) {
   const wanted = [...REQUIRED];
   if (options.signatures) wanted.push("receipts");
   if (options.anchors?.length) wanted.push("epoch-anchor");
+  if (options.policy?.length) wanted.push("witness-policy");
   return v.steps.every((s) => s.verdict === "ok" || (s.verdict === "not-checked" && !wanted.includes(s.step)));
 }
 
 /**
  * bytes: the dossier, a Uint8Array. genesisDigest: 32 bytes or 64 lower-case hexadecimal digits. options: signatures
- * (how many validators' receipts are wanted), anchors ([{height: BigInt, block: 32 bytes}]). readable() of the result makes
+ * (how many validators' receipts are wanted), anchors ([{height: BigInt, block: 32 bytes}]),
+ * policy and note (C2SP tlog-policy, and a signed note with more cosignatures than the dossier's; bytes). readable() of the result makes
  * the readable page from what was verified, as bytes; null where the genesis is another.
  */
 export function verify(bytes, genesisDigest, options = {}) {
