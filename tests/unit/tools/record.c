@@ -1,9 +1,11 @@
 /* Vectors for other verifiers: linked with --wrap=cn_verify_dossier, it writes each dossier that a test verifies, with
- * the verdicts that the test met, into the folder that CARNET_VECTORS names. Without it nothing is written. */
+ * the verdicts that the test met and the test's name, into the folder that CARNET_VECTORS names. Without it nothing is
+ * written. */
 #include "rendered.h"
 #include "tools/verify/json.h"
 #include "tools/verify/verify.h"
 
+#include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -53,8 +55,9 @@ cn_status __wrap_cn_verify_dossier(const void *zip, size_t n, const cn_digest *n
     cn_status st = __real_cn_verify_dossier(zip, n, network, options, ret);
     if (!folder)
         return st;
-    json_t *whole = json_pack("{s:o, s:o, s:o}", "asked", asked(network, options), "report", cn_verify_report_json(ret),
-                              "rendered", rendered_digest(zip, n));
+    json_t *whole =
+        json_pack("{s:s, s:o, s:o, s:o}", "test", criterion_current_test->name, "asked", asked(network, options),
+                  "report", cn_verify_report_json(ret), "rendered", rendered_digest(zip, n));
     char *text = whole ? json_dumps(whole, JSON_INDENT(1)) : NULL;
     if (!text)
         abort();

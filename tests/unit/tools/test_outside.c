@@ -177,6 +177,72 @@ Test(outside, a_receipt_with_its_tree_algorithm_unprotected_is_refused)
     expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "protected header");
 }
 
+/* Really signed by a validator, over a header without the algorithm: who reads it from the unprotected one is told
+ * which algorithm to believe by whoever carried the receipt. */
+Test(outside, a_receipt_whose_tree_algorithm_is_only_unprotected_is_refused)
+{
+    static const uint8_t vds[] = {0x19, 0x01, 0x8b, 0x01}, root_follows[] = {0x40, 0x58, 0x20},
+                         begin_sig[] = {0x84, 0x6a};
+    const cn_verify_options one = {.signatures = 1};
+    mini_seal(&m, p, 1u);
+    expect(&one, CN_STEP_RECEIPTS, CN_VERDICT_OK, true, NULL);
+    cn_buf *receipts = mini_part(p, CN_PART_RECEIPTS, first), forged, to_sign;
+    const uint8_t *old = receipts->p + 5; /* behind array, tag, array and the head of the protected header */
+    size_t n = receipts->p[4], rest = receipts->n - 5 - n - 1 - CN_SIGNATURE_LEN;
+    cr_assert(receipts->p[3] == 0x58 && old[0] == 0xa5 && memcmp(old + n - 4, vds, 4) == 0 && old[n] == 0xa1);
+    cn_signature signature;
+    cn_buf_init(&forged, 4096);
+    cn_buf_init(&to_sign, 4096);
+    cn_put_bytes(&forged, receipts->p, 4);
+    cn_put_u8(&forged, (uint8_t)(n - 4));
+    cn_put_u8(&forged, 0xa4);
+    cn_put_bytes(&forged, old + 1, n - 5);
+    cn_put_bytes(&to_sign, begin_sig, sizeof begin_sig);
+    cn_put_bytes(&to_sign, "Signature1", 10);
+    cn_put_bytes(&to_sign, forged.p + 3, forged.n - 3);
+    cn_put_bytes(&to_sign, root_follows, sizeof root_follows);
+    cn_put_digest(&to_sign, &p->header[0].log_root);
+    cn_put_u8(&forged, 0xa2);
+    cn_put_bytes(&forged, vds, sizeof vds);
+    cn_put_bytes(&forged, old + n + 1, rest);
+    cn_digest digest = cn_sha256(to_sign.p, to_sign.n);
+    cr_assert_eq(cn_sign(&m.sealing[0].receipt, &digest, &signature, NULL), CN_OK);
+    cn_put_bytes(&forged, signature.b, sizeof signature.b);
+    receipts->n = 0;
+    cn_put_bytes(receipts, forged.p, forged.n);
+    expect(&one, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "protected header");
+    cn_buf_free(&forged);
+    cn_buf_free(&to_sign);
+}
+
+/* In a tree of one leaf the root is the leaf's hash and the path is empty: whoever leaves the path out of a larger
+ * tree, or says that there is one leaf, must not be believed. */
+Test(outside, a_proof_of_a_one_leaf_tree_is_refused)
+{
+    const cn_verify_options one = {.signatures = 1};
+    static cn_receipt_proof proof;
+    char name[CN_SIGNER_NAME_MAX + 1];
+    cn_checkpoint c;
+    cn_checkpoint_signatures signature;
+    cn_digest kid = cn_receipt_kid(m.genesis.set.row[0].receipt_key);
+    cr_assert_eq(cn_checkpoint_of(&p->header[0], &m.genesis.network, m.genesis.origin, &c, NULL), CN_OK);
+    cr_assert_eq(cn_checkpoint_sign(&c, &m.genesis.set.row[0].member, m.name[0], &m.sealing[0], &signature, NULL),
+                 CN_OK);
+    cn_signer_name(&c, m.name[0], name);
+    mini_seal(&m, p, 1u);
+    cn_buf *receipts = mini_part(p, CN_PART_RECEIPTS, first);
+    for (unsigned i = 0; i < 3; i++) {
+        proof = (cn_receipt_proof){.size = i == 2 ? c.size : 1, .index = i == 0 ? 0 : first};
+        receipts->n = 0;
+        cn_cbor_head(receipts, CN_CBOR_ARRAY, 1);
+        cn_receipt_write(receipts, &c, name, &kid, &proof, &signature.receipt);
+        expect(&one, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, NULL);
+    }
+    mini_seal(&m, p, THREE);
+    p->statement[mini_place(p, first)].path_len = 0;
+    cr_expect_eq(verified(NULL)->step[CN_STEP_INCLUSION].verdict, CN_VERDICT_FAILED);
+}
+
 Test(outside, a_high_s_signature_is_refused)
 {
     static const uint8_t order[32] = {0xff, 0xff, 0xff, 0xff, 0x00, 0x00, 0x00, 0x00, 0xff, 0xff, 0xff,
