@@ -23,6 +23,7 @@
     X(CN_CONFLICT, "conflict", "it contradicts what is recorded")                                                      \
     X(CN_DUPLICATE, "duplicate", "it is recorded already")                                                             \
     X(CN_NOT_FOUND, "not-found", "there is no such thing here")                                                        \
+    X(CN_ERASED, "erased", "the content was erased by order; its hash stays")                                          \
     X(CN_FULL, "full", "a bounded queue or pool is full; try again later")                                             \
     X(CN_CORRUPT, "corrupt", "stored data disagrees with itself; run carnet fsck")                                     \
     X(CN_IO, "io", "the operating system refused an operation")                                                        \

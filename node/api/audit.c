@@ -4,6 +4,7 @@
  * where a statement of it is relied on. */
 #include "node/api/audit.h"
 
+#include "node/api/erasures.h"
 #include "node/formats/dossier.h"
 #include "node/formats/genesis.h"
 #include "node/formats/report.h"
@@ -39,7 +40,7 @@ typedef struct audit {
     cn_dossier_writer *w;
     seen *tags, *indexes;
     naming *about; /* orders to erase and attestations, ascending; once they are needed */
-    size_t about_count;
+    size_t about_count, about_cap;
     bool about_read;
     uint64_t
         *later; /* log indexes of those to add when the subjects are through: a statement in scope has more to it */
@@ -161,42 +162,25 @@ static int by_id(const void *a, const void *b)
     return order ? order : (x->index > y->index) - (x->index < y->index);
 }
 
-static cn_status note_about(audit *a, uint64_t index, cn_err *err)
+static bool note_about(void *ctx, const cn_statement *s, uint64_t index)
 {
-    cn_stored_statement stored;
-    cn_statement *s = NULL;
-    cn_status st = cn_snapshot_statement(a->snap, index, &stored, err);
-    if (st == CN_OK)
-        st = decode(&stored, &s, err);
-    if (st == CN_OK && s->body.kind == CN_PAYLOAD_ERASURE)
-        a->about[a->about_count++] = (naming){s->body.erasure.target, index};
-    else if (st == CN_OK && s->body.kind == CN_PAYLOAD_PURGE)
-        a->about[a->about_count++] = (naming){s->body.purge.erasure, index};
-    cn_statement_free(s);
-    return st;
+    audit *a = ctx;
+    if (a->about_count == a->about_cap) {
+        a->about_cap = a->about_cap ? 2 * a->about_cap : 64;
+        a->about = realloc(a->about, a->about_cap * sizeof *a->about);
+        CN_ASSERT(a->about);
+    }
+    a->about[a->about_count++] =
+        (naming){s->body.kind == CN_PAYLOAD_ERASURE ? s->body.erasure.target : s->body.purge.erasure, index};
+    return true;
 }
 
-/* All orders and attestations up to the checkpoint: they have a tree of their own. */
+/* All orders and attestations up to the checkpoint. */
 static cn_status read_about(audit *a, cn_err *err)
 {
-    cn_digest tag = cn_erasures_subject(a->salt);
-    uint64_t count = 0, at = 0;
-    cn_status st = cn_snapshot_subject_count(a->snap, &tag, &count, err);
     a->about_read = true;
-    if (st != CN_OK || count == 0)
-        return st == CN_NOT_FOUND ? CN_OK : st;
-    cn_subject_row *row = calloc(ROWS_PAGE, sizeof *row);
-    a->about = calloc((size_t)count, sizeof *a->about);
-    if (!row || !a->about)
-        st = cn_fail(err, CN_NO_MEMORY, "audit", "out of memory");
-    for (size_t got = 1; st == CN_OK && got && at < count; at += got) {
-        st = cn_snapshot_subject_rows(a->snap, &tag, at, row, ROWS_PAGE, &got, err);
-        for (size_t i = 0; i < got && at + i < count && st == CN_OK; i++)
-            if (row[i].leaf.log_index < a->checkpoint.log_size)
-                st = note_about(a, row[i].leaf.log_index, err);
-    }
-    free(row);
-    if (st == CN_OK)
+    cn_status st = cn_erasures_each(a->snap, a->salt, a->checkpoint.log_size, note_about, a, err);
+    if (st == CN_OK && a->about_count)
         qsort(a->about, a->about_count, sizeof *a->about, by_id);
     return st;
 }

@@ -1,5 +1,6 @@
 /* One item of a batch, with what leads from it to the signed items_root, from there by the record to the log, and from
  * the log to what validators signed (docs/proofs.md). */
+#include "node/api/erasures.h"
 #include "node/api/request.h"
 #include "node/api/signed.h"
 #include "node/api/view.h"
@@ -18,6 +19,26 @@ typedef struct item_proof {
     size_t path_len;
 } item_proof;
 
+/* By which order, and what is left of it. */
+static cn_status was_erased(cn_request *r, const item_proof *p, uint32_t item, cn_err *err)
+{
+    cn_erasure_order order[CN_ERASURES_SHOWN];
+    const cn_statement *s = p->statement;
+    size_t count = 0, i = 0;
+    cn_digest leaf = cn_item_leaf(s->item[item].p, s->item[item].n);
+    cn_status st = cn_erasures_of(p->snap, r->backend->subject_salt, p->at.checkpoint.size, &s->id, order,
+                                  CN_ERASURES_SHOWN, &count, err);
+    while (i < count && !(item >= order[i].start && item - order[i].start < order[i].count))
+        i++;
+    if (st != CN_OK)
+        return st;
+    if (i == count)
+        return cn_fail(err, CN_ERASED, "item", "only the leaf hash of item %u is on this node, %s", item,
+                       cn_digest_hex(&leaf).s);
+    return cn_fail(err, CN_ERASED, "item", "item %u was erased by statement %s, log %llu; its leaf hash is %s", item,
+                   cn_digest_hex(&order[i].id).s, (unsigned long long)order[i].log_index, cn_digest_hex(&leaf).s);
+}
+
 static cn_status find(cn_request *r, const cn_digest *id, uint64_t item, item_proof *p, cn_err *err)
 {
     cn_stored_statement stored;
@@ -35,8 +56,7 @@ static cn_status find(cn_request *r, const cn_digest *id, uint64_t item, item_pr
         st =
             cn_fail(err, CN_NOT_FOUND, "item", "the statement has %zu items, counted from 0", p->statement->item_count);
     if (st == CN_OK && cn_item_is_erased(p->statement->item[item].p, p->statement->item[item].n))
-        st = cn_fail(err, CN_NOT_FOUND, "item", "item %llu was erased; its leaf hash stays in the statement",
-                     (unsigned long long)item);
+        st = was_erased(r, p, (uint32_t)item, err);
     p->inclusion = (cn_receipt_proof){.size = p->at.checkpoint.size, .index = index};
     if (st == CN_OK)
         st = cn_snapshot_inclusion(p->snap, index, p->at.checkpoint.size, p->inclusion.path, &p->inclusion.path_len,

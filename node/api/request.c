@@ -101,6 +101,8 @@ unsigned cn_http_status_of(cn_status code)
         return MHD_HTTP_CONFLICT;
     case CN_NOT_FOUND:
         return MHD_HTTP_NOT_FOUND;
+    case CN_ERASED:
+        return MHD_HTTP_GONE;
     case CN_FULL:
     case CN_NO_MEMORY:
     case CN_TIMEOUT:

@@ -1,4 +1,5 @@
 /* POST /v1/statements, GET /v1/statements/{id} */
+#include "node/api/erasures.h"
 #include "node/api/request.h"
 #include "node/api/view.h"
 
@@ -195,6 +196,23 @@ void cn_api_post_statements(cn_request *r)
     submission_free(&s);
 }
 
+/* Of a batch that has lost items: which statements ordered that. */
+static cn_status add_orders(cn_request *r, cn_snapshot *snap, const cn_statement *s, json_t *view, cn_err *err)
+{
+    cn_erasure_order order[CN_ERASURES_SHOWN];
+    size_t count = 0;
+    json_t *list = json_array();
+    cn_status st =
+        cn_erasures_of(snap, r->backend->subject_salt, UINT64_MAX, &s->id, order, CN_ERASURES_SHOWN, &count, err);
+    for (size_t i = 0; i < count; i++)
+        json_array_append_new(list, json_pack("{s:o, s:I, s:I, s:I, s:I}", "statement", cn_json_digest(&order[i].id),
+                                              "log_index", (json_int_t)order[i].log_index, "start",
+                                              (json_int_t)order[i].start, "count", (json_int_t)order[i].count, "reason",
+                                              (json_int_t)order[i].reason));
+    json_object_set_new(view, "erased_by", list);
+    return st;
+}
+
 static bool reply_final(cn_request *r, const cn_digest *id)
 {
     cn_snapshot *snap = NULL;
@@ -216,17 +234,20 @@ static bool reply_final(cn_request *r, const cn_digest *id)
         st = cn_snapshot_header(snap, stored.height, &header, &err);
     if (st == CN_OK)
         st = cn_view_decode(&stored, &s, &err);
+    json_t *view = st == CN_OK ? cn_view_statement(s, true) : NULL;
+    if (st == CN_OK && stored.erased)
+        st = add_orders(r, snap, s, view, &err);
     if (st == CN_OK) {
-        json_t *view = cn_view_statement(s, true);
         json_object_set_new(view, "status", json_string("final"));
         json_object_set_new(view, "height", json_integer((json_int_t)stored.height));
         json_object_set_new(view, "log_index", json_integer((json_int_t)stored.log_index));
         json_object_set_new(view, "time", cn_json_time(header.time_ms));
         json_object_set_new(view, "bytes_base64", cn_view_base64(s->whole.p, s->whole.n));
-        cn_reply_json(r, MHD_HTTP_OK, view);
+        cn_reply_json(r, MHD_HTTP_OK, json_incref(view));
     } else {
         cn_reply_error(r, &err);
     }
+    json_decref(view);
     cn_statement_free(s);
     cn_snapshot_close(snap);
     return true;

@@ -58,6 +58,16 @@ get exporter "/v1/statements/$id" | grep -q "$secret" && fail "the API still sho
 [ "$(get exporter "/v1/statements/$id" | perl -MJSON::PP -0777 -ne 'print join ",", map { $_->{format} } @{decode_json($_)->{items}}')" = \
     "envelope,epcis,erased,epcis" ] || fail "items of the statement: $(get exporter "/v1/statements/$id")"
 export ORDER=$order
+status=$(curl -s -o "$work/gone" -w '%{http_code}' "$(api exporter)/v1/statements/$id/proof?format=item&item=2")
+[ "$status" = 410 ] && grep -q "erased by statement $order" "$work/gone" && grep -q 'problem:erased' "$work/gone" ||
+    fail "an erased item answers $status: $(cat "$work/gone")"
+get exporter "/v1/statements/$id" | perl -MJSON::PP -0777 -ne 'my @o = @{decode_json($_)->{erased_by}};
+    exit !(@o == 1 && $o[0]{statement} eq $ENV{ORDER} && $o[0]{start} == 2 && $o[0]{count} == 1)' || fail "the statement does not name the order"
+if "$carnet" export --api "$(api exporter)" --statement "$id" --format item --item 2 --out "$work/no-item" >"$work/no" 2>&1; then
+    fail "an erased item was exported"
+fi
+grep -q "erased by statement $order" "$work/no" && [ ! -e "$work/no-item" ] || fail "the export does not say which order: $(cat "$work/no")"
+"$carnet" export --api "$(api exporter)" --statement "$id" --format item --item 1 --out "$work/item" >/dev/null || fail "another item of the batch"
 for node in "${nodes[@]}"; do
     "$carnet" audit --api "$(api "$node")" --subject "$subject" --out "$work/$node.zip" >/dev/null || fail "audit of $node"
     "$carnet" verify --genesis "$(cat "$net/genesis.digest")" --json "$work/$node.zip" >"$work/verdict" || fail "verify: $(cat "$work/verdict")"
