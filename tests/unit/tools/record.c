@@ -55,9 +55,9 @@ cn_status __wrap_cn_verify_dossier(const void *zip, size_t n, const cn_digest *n
     cn_status st = __real_cn_verify_dossier(zip, n, network, options, ret);
     if (!folder)
         return st;
-    json_t *whole =
-        json_pack("{s:s, s:o, s:o, s:o}", "test", criterion_current_test->name, "asked", asked(network, options),
-                  "report", cn_verify_report_json(ret), "rendered", rendered_digest(zip, n));
+    json_t *whole = json_pack("{s:s, s:s, s:o, s:o, s:o}", "suite", criterion_current_test->category, "test",
+                              criterion_current_test->name, "asked", asked(network, options), "report",
+                              cn_verify_report_json(ret), "rendered", rendered_digest(zip, n));
     char *text = whole ? json_dumps(whole, JSON_INDENT(1)) : NULL;
     if (!text)
         abort();
