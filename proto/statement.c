@@ -176,6 +176,17 @@ static void put_item(cn_buf *out, const void *p, size_t n)
     cn_put_bytes(out, p, n);
 }
 
+bool cn_items_any_erased(cn_span items)
+{
+    cn_reader r = cn_reader_of(items.p, items.n);
+    bool erased = false;
+    while (cn_reader_ok(&r) && r.n > 0) {
+        cn_span item = cn_read_signed_field(&r, 0x1a);
+        erased = erased || (cn_reader_ok(&r) && cn_item_is_erased(item.p, item.n));
+    }
+    return erased && cn_reader_done(&r);
+}
+
 cn_status cn_items_erase(cn_span items, uint32_t start, uint32_t count, cn_buf *out, bool *ret_changed, cn_err *err)
 {
     cn_reader r = cn_reader_of(items.p, items.n);

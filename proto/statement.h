@@ -217,6 +217,7 @@ typedef enum cn_item_format {
 bool cn_item_is_erased(const void *item, size_t n);
 void cn_item_erase(const void *item, size_t n,
                    uint8_t ret[CN_ITEM_ERASED_LEN]); /* what stands in its place; erased twice is the same */
+bool cn_items_any_erased(cn_span items);             /* in field 3 bytes; false for what does not read */
 /* Field 3 bytes of a statement with these items erased. *ret_changed: some were not yet. CN_NOT_FOUND: no such items.
  */
 cn_status cn_items_erase(cn_span items, uint32_t start, uint32_t count, cn_buf *out, bool *ret_changed, cn_err *err);

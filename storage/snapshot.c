@@ -226,6 +226,22 @@ cn_status cn_snapshot_statement(cn_snapshot *s, uint64_t log_index, cn_stored_st
     return CN_OK;
 }
 
+cn_status cn_snapshot_unexplained(cn_snapshot *s, uint64_t *ret_log_index, size_t max, size_t *ret_count, cn_err *err)
+{
+    MDB_cursor *walk = NULL;
+    MDB_val k, v;
+    size_t n = 0;
+    int rc = mdb_cursor_open(s->txn, s->store->t.dbi[T_ERASED], &walk);
+    if (rc != 0)
+        return cn_lmdb_error(rc, "erased", err);
+    for (rc = mdb_cursor_get(walk, &k, &v, MDB_FIRST); rc == 0 && n < max; rc = mdb_cursor_get(walk, &k, &v, MDB_NEXT))
+        if (k.mv_size == 8 && v.mv_size == 1 && *(const uint8_t *)v.mv_data == 1)
+            ret_log_index[n++] = cn_load_u64(k.mv_data);
+    mdb_cursor_close(walk);
+    *ret_count = n;
+    return rc == 0 || rc == MDB_NOTFOUND ? CN_OK : cn_lmdb_error(rc, "erased", err);
+}
+
 cn_status cn_snapshot_find_id(cn_snapshot *s, const cn_digest *id, uint64_t *ret_log_index, cn_err *err)
 {
     return get_u64(s, T_IDS, id->b, CN_DIGEST_LEN, ret_log_index, err);

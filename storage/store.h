@@ -93,6 +93,11 @@ cn_status cn_store_put_token(cn_store *store, uint64_t height, cn_span token, bo
 /* Adds the finalization of an already stored block. */
 cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span certificate, cn_err *err);
 
+/* Puts items, field 3 bytes whose root is the signed one, in the place of some that came without content. */
+cn_status cn_store_restore_items(cn_store *store, uint64_t log_index, cn_span items, cn_err *err);
+/* Notes that orders explain each item of it that has no content. */
+cn_status cn_store_explain_erased(cn_store *store, uint64_t log_index, cn_err *err);
+
 /* Puts the leaf hashes of items start to start + count - 1 in their places, content and salt are gone, in one synced
  * transaction. *ret_new: some were not erased yet. CN_NOT_FOUND: there are no such items. Freed pages keep old bytes
  * until they are used again or the ledger is compacted. */
@@ -151,6 +156,9 @@ typedef struct cn_stored_statement {
     bool erased;           /* some of its items are erased: their leaf hashes stand in their places */
 } cn_stored_statement;
 cn_status cn_snapshot_statement(cn_snapshot *s, uint64_t log_index, cn_stored_statement *ret, cn_err *err);
+/* Statements some items of which came without content, and that cn_store_explain_erased has not noted: the first max,
+ * ascending. */
+cn_status cn_snapshot_unexplained(cn_snapshot *s, uint64_t *ret_log_index, size_t max, size_t *ret_count, cn_err *err);
 cn_status cn_snapshot_find_id(cn_snapshot *s, const cn_digest *id, uint64_t *ret_log_index, cn_err *err);
 cn_status cn_snapshot_find_record(cn_snapshot *s, const cn_digest *record, uint64_t *ret_log_index, cn_err *err);
 /* the statement of a key with this sequence (newest if a gap reused none) */

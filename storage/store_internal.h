@@ -21,7 +21,7 @@
     X(T_DIGESTS, "digests")     /* block digest -> height */                                                           \
     X(T_RECORDS, "records")     /* log index -> height u64 | record digest | record */                                 \
     X(T_ITEMS, "items")         /* log index -> field 3 of the SignedStatement; absent: none */                        \
-    X(T_ERASED, "erased")       /* log index -> u8 1: some of its items are erased */                                  \
+    X(T_ERASED, "erased")       /* log index -> u8: some items are erased; 1 as they came, 2 by order */               \
     X(T_TILES, "tiles")         /* level u8 | tile u64 -> up to 256 hashes */                                          \
     X(T_IDS, "ids")             /* statement id -> log index */                                                        \
     X(T_BY_RECORD, "by_record") /* record digest -> log index */                                                       \

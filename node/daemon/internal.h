@@ -177,6 +177,7 @@ struct cn_node {
     cn_way_copy way;
     struct cn_endorser *endorser; /* the consensus thread's */
     struct cn_purger *purger;     /* the consensus thread's */
+    struct cn_restorer *restorer; /* the consensus thread's */
     atomic_ullong evidence_total;
     atomic_bool run_under_way[CN_LINK_SLOTS]; /* final blocks of that peer are being checked (sync.c) */
 
@@ -274,6 +275,18 @@ bool cn_way_on_stranger(void *ctx, uint8_t type, const uint8_t *payload, size_t 
 void cn_way_take(cn_node *node, const uint8_t *p, size_t n);
 
 /* endorse.c */
+/* restore.c; on the consensus thread, but for the count */
+void cn_restore_open(cn_node *node);
+void cn_restore_free(cn_node *node);
+void cn_restore_note_sync(cn_node *node, uint64_t now_ms); /* final blocks came from a peer */
+void cn_restore_note_order(cn_node *node);                 /* an order to erase was carried out */
+void cn_restore_poll(cn_node *node, uint64_t now_ms);
+bool cn_restore_waits(const cn_node *node);
+/* A block that came from a peer, of a height that is final here: it may hold what is missing. Nothing of it is
+ * believed. */
+void cn_restore_offer(cn_node *node, const cn_header *header, cn_stmt *const *stmt, uint32_t count);
+size_t cn_restore_count(const cn_node *node); /* batches without content that nobody ordered erased */
+
 void cn_purge_open(cn_node *node);
 void cn_purge_free(cn_node *node);
 void cn_purge_poll(cn_node *node, uint64_t now_ms);

@@ -446,6 +446,7 @@ static void keep_house(cn_node *node)
     cn_sync_poll(node, now);
     cn_endorse_poll(node, now);
     cn_purge_poll(node, now);
+    cn_restore_poll(node, now);
     cn_core_step(node, &(cn_event){.kind = CN_EV_RTT, .rtt_ms = slowest_round_trip_ms(node)});
 }
 

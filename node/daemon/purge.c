@@ -57,6 +57,7 @@ static void carry_out(cn_node *node, cn_snapshot *snap, const cn_statement *s, u
         cn_log(node, "info", "erased items %u to %u of log index %llu, as statement %.16s ordered", e->start,
                e->start + e->count - 1, (unsigned long long)target, cn_digest_hex(&s->id).s);
     note_purged(node->purger, &s->id);
+    cn_restore_note_order(node);
 }
 
 static void take_attestation(cn_node *node, const cn_statement *s)

@@ -25,7 +25,7 @@ typedef struct picture {
     uint64_t signed_height;
     unsigned signed_by, signed_of;
     bool signed_here;
-    uint64_t erasures, not_attested;
+    uint64_t erasures, not_attested, content_missing;
     bool answered;
 } picture;
 
@@ -46,6 +46,7 @@ static void take_picture(cn_node *node, void *arg)
     p->pool_bytes = cn_mempool_bytes(node->pool);
     p->pool_count = cn_mempool_count(node->pool);
     cn_purge_count(node, &p->erasures, &p->not_attested);
+    p->content_missing = cn_restore_count(node);
     cn_endorse_count(node, &p->signed_height, &p->signed_by, &p->signed_of, &p->signed_here);
     p->answered = true;
 }
@@ -111,9 +112,9 @@ json_t *cn_report_status(void *ctx)
     json_object_set_new(status, "checkpoint_signatures",
                         json_pack("{s:I, s:i, s:i, s:b}", "height", (json_int_t)p.signed_height, "held",
                                   (int)p.signed_by, "of", (int)p.signed_of, "own", p.signed_here));
-    json_object_set_new(
-        status, "erasures",
-        json_pack("{s:I, s:I}", "carried_out", (json_int_t)p.erasures, "not_attested", (json_int_t)p.not_attested));
+    json_object_set_new(status, "erasures",
+                        json_pack("{s:I, s:I, s:I}", "carried_out", (json_int_t)p.erasures, "not_attested",
+                                  (json_int_t)p.not_attested, "content_missing", (json_int_t)p.content_missing));
     json_object_set_new(status, "voting", json_boolean(p.info.voting));
     json_object_set_new(status, "uptime_ms", json_integer((json_int_t)(cn_steady_ms() - node->started_ms)));
     json_object_set_new(status, "set", json_string(cn_digest_hex(&p.voters.digest).s));

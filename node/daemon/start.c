@@ -233,6 +233,7 @@ cn_status cn_node_open(const cn_config *config, cn_node **ret, cn_err *err)
         note_start(node);
         cn_endorse_open(node);
         cn_purge_open(node);
+        cn_restore_open(node);
         st = cn_peers_open(node, err);
     }
     cn_buf_free(&genesis);
@@ -304,6 +305,7 @@ void cn_node_free(cn_node *node)
     cn_bodies_free(node);
     cn_endorse_free(node);
     cn_purge_free(node);
+    cn_restore_free(node);
     while (node->events) {
         cn_local_event *e = node->events;
         node->events = e->next;

@@ -447,6 +447,13 @@ void cn_sync_take(cn_node *node, cn_task *task)
     cn_err err = {0};
     free(task);
     atomic_store(&node->run_under_way[r->peer], false);
+    bool asked_for = cn_restore_waits(node);
+    for (uint32_t i = 0; asked_for && i < r->count && r->stmt[i]; i++)
+        cn_restore_offer(node, &r->header[i], r->stmt[i], r->stmt_count[i]);
+    if (asked_for && r->stale) {
+        run_unref(r); /* blocks of an epoch that has ended, which only the restorer asks for */
+        return;
+    }
     if (atomic_load(&r->bad)) {
         atomic_fetch_add(&node->bad_peer_bytes, 1);
         cn_log(node, "warning", "final blocks from %s are not what they should be; asking another peer",
@@ -463,6 +470,7 @@ void cn_sync_take(cn_node *node, cn_task *task)
         cn_status st = apply(node, r, first, &err);
         if (st == CN_OK) {
             tell_core(node, r);
+            cn_restore_note_sync(node, cn_monotonic_ms());
             cn_sync_ask(node, true); /* until a peer has nothing more */
         } else {
             cn_node_fail(node, st, &err);

@@ -103,6 +103,47 @@ static void send_endless(twister *t, unsigned to)
     free(p);
 }
 
+static void put_without_content(cn_buf *out, const uint8_t *p, size_t n)
+{
+    cn_statement *s = NULL;
+    cn_buf items;
+    bool changed = false;
+    cn_buf_init(&items, CN_MAX_MESSAGE_BYTES);
+    CN_ASSERT(cn_statement_decode(p, n, &s, NULL) == CN_OK);
+    if (s->item_count)
+        CN_ASSERT(cn_items_erase(CN_SPAN(p + s->record.n, n - s->record.n), 0, (uint32_t)s->item_count, &items,
+                                 &changed, NULL) == CN_OK);
+    cn_put_u32(out, (uint32_t)(s->record.n + items.n));
+    cn_put_bytes(out, p, s->record.n);
+    cn_put_bytes(out, items.p, items.n);
+    cn_buf_free(&items);
+    cn_statement_free(s);
+}
+
+/* A run of final blocks (node/daemon/sync.c), each statement without the content of its items. */
+static void send_without_content(twister *t, unsigned to, const uint8_t *p, size_t n)
+{
+    cn_reader r = cn_reader_of(p, n);
+    cn_buf out;
+    cn_buf_init(&out, CN_MAX_MESSAGE_BYTES);
+    uint32_t blocks = cn_read_u32(&r);
+    cn_put_u32(&out, blocks);
+    for (uint32_t i = 0; i < blocks; i++) {
+        cn_put_bytes(&out, cn_read_view(&r, CN_HEADER_LEN), CN_HEADER_LEN);
+        uint32_t count = cn_read_u32(&r);
+        cn_put_u32(&out, count);
+        for (uint32_t k = 0; k < count; k++) {
+            size_t len = cn_read_u32(&r);
+            const uint8_t *bytes = cn_read_view(&r, len);
+            CN_ASSERT(bytes);
+            put_without_content(&out, bytes, len);
+        }
+    }
+    cn_put_bytes(&out, r.p, r.n);
+    t->send(t->ctx, to, CN_WIRE_SYNC_BLOCKS, out.p, out.n);
+    cn_buf_free(&out);
+}
+
 /* ---- votes ---- */
 
 static void send_vote(twister *t, unsigned to, cn_vote *v)
@@ -228,6 +269,10 @@ bool twister_send(twister *t, unsigned to, uint8_t type, const uint8_t *p, size_
         if (consensus)
             send_endless(t, to);
         return false;
+    case TWIST_FORGET:
+        if (type == CN_WIRE_SYNC_BLOCKS)
+            send_without_content(t, to, p, n);
+        return type == CN_WIRE_SYNC_BLOCKS;
     default:
         return consensus && twist_vote(t, to, p, n);
     }

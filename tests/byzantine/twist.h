@@ -22,7 +22,8 @@
     X(TWIST_FAVOUR, "favour")           /* gives bodies, statements and final blocks to one peer only */               \
     X(TWIST_TRUNCATE, "truncate")       /* ends what it serves before its end */                                       \
     X(TWIST_OTHER, "other-blocks")      /* serves what another request asked for */                                    \
-    X(TWIST_ENDLESS, "endless")         /* serves block after block that nobody asked for */
+    X(TWIST_ENDLESS, "endless")         /* serves block after block that nobody asked for */                           \
+    X(TWIST_FORGET, "forget")           /* serves final blocks with leaf hashes where content is */
 
 /* The simulator draws from the kinds up to this one; a seed remains the same world when kinds are added. */
 #define TWIST_SIMULATED_LAST TWIST_MUTE

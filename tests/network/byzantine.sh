@@ -52,7 +52,7 @@ for kind in $("$traitor" --list); do
     : >"$work/history"
     start_load 60 10 6
     case $kind in
-    withhold | liar | favour | truncate | other-blocks | endless) # while it serves, somebody has to catch up
+    withhold | liar | favour | truncate | other-blocks | endless | forget) # while it serves, somebody has to catch up
         wait_for 30 test -s "$work/history" || fail "beside a validator of kind $kind nothing became final in 30 s"
         "$carnet" testnet kill customs --dir "$net" || fail "kill customs"
         sleep 1

@@ -473,3 +473,53 @@ Test(store, a_full_map_changes_nothing)
     fx_commit(&f, b);
     end(&f);
 }
+
+/* What came without content is told apart from what was erased here, also by a process that comes later. */
+Test(store, content_that_did_not_come_is_known_until_it_is_explained_or_back)
+{
+    fx f;
+    cn_stored_statement s;
+    cn_buf whole[2], erased[2];
+    uint64_t found[4];
+    size_t count = 9;
+    bool fresh = false;
+    cn_err err = {0};
+    begin(&f, 8);
+    fx_commit(&f, fx_statements(&f, 6));
+    fx_block *b = fx_statements(&f, 3);
+    for (size_t i = 0; i < 2; i++) { /* the second and the third came so */
+        cn_buf_init(&whole[i], CN_MAX_STATEMENT_BYTES);
+        cn_buf_init(&erased[i], CN_MAX_STATEMENT_BYTES);
+        cn_put_bytes(&whole[i], b->statement[1 + i].items.p, b->statement[1 + i].items.n);
+        cr_assert_eq(cn_items_erase(b->statement[1 + i].items, 0, 1, &erased[i], &fresh, NULL), CN_OK);
+        b->statement[1 + i].items = CN_SPAN(erased[i].p, erased[i].n);
+        b->statement[1 + i].erased = true;
+    }
+    fx_commit(&f, b);
+    fx_commit(&f, fx_checkpoint(&f, NULL, 0));
+    cr_assert(cn_store_erase_items(f.store, 3, 0, 1, &fresh, NULL) == CN_OK && fresh, "by order, here");
+    cn_snapshot *snap = snapshot(&f);
+    cr_assert_eq(cn_snapshot_unexplained(snap, found, 4, &count, &err), CN_OK);
+    cr_expect(count == 2 && found[0] + 1 == found[1] && found[0] > 3, "%zu", count);
+    cr_assert(cn_snapshot_unexplained(snap, found, 1, &count, &err) == CN_OK && count == 1);
+    cr_assert_eq(cn_snapshot_unexplained(snap, found, 4, &count, &err), CN_OK);
+    cn_snapshot_close(snap);
+    cr_expect_eq(cn_store_restore_items(f.store, 2, CN_SPAN(whole[0].p, whole[0].n), &err), CN_INVALID);
+    cr_expect_eq(cn_store_explain_erased(f.store, 2, &err), CN_NOT_FOUND);
+    cr_assert_eq(cn_store_restore_items(f.store, found[0], CN_SPAN(whole[0].p, whole[0].n), &err), CN_OK, "%s",
+                 err.text);
+    cr_assert_eq(cn_store_explain_erased(f.store, found[1], &err), CN_OK, "%s", err.text);
+    snap = snapshot(&f);
+    cr_assert(cn_snapshot_unexplained(snap, &found[2], 2, &count, &err) == CN_OK && count == 0);
+    cr_assert_eq(cn_snapshot_statement(snap, found[0], &s, NULL), CN_OK);
+    cr_expect(!s.erased && s.items.n == whole[0].n && memcmp(s.items.p, whole[0].p, s.items.n) == 0);
+    cr_assert_eq(cn_snapshot_statement(snap, found[1], &s, NULL), CN_OK);
+    cr_expect(s.erased && s.items.n == erased[1].n);
+    cn_snapshot_close(snap);
+    cr_expect_eq(fx_fsck(&f, NULL, 0), 0);
+    for (size_t i = 0; i < 2; i++) {
+        cn_buf_free(&whole[i]);
+        cn_buf_free(&erased[i]);
+    }
+    end(&f);
+}
