@@ -20,11 +20,10 @@ cp -r "$source/package.json" "$source/package-lock.json" "$source/build.mjs" "$s
 (cd "$work" && npm ci --no-audit --no-fund --ignore-scripts >"$work/npm.log" 2>&1) || fail "npm ci: $(tail -n 5 "$work/npm.log")"
 
 mkdir "$work/vectors"
-for name in dossier verify verify_steps verify_outside verify_epochs verify_epoch_chain verify_registrars verify_ballots verify_foreign verify_erasure report; do
+for name in dossier verify verify_steps verify_outside verify_epochs verify_epoch_chain verify_registrars verify_ballots verify_foreign verify_erasure verify_negatives report; do
     CARNET_VECTORS="$work/vectors" "$build/tests/unit/tools/test_$name" >"$work/$name.log" 2>&1 || fail "test_$name: $(tail -n 3 "$work/$name.log")"
 done
 node "$here/verify-js/vectors.mjs" "$work" "$work/vectors" || fail "vectors"
-node "$here/verify-js/negatives.mjs" "$work" "$work/vectors" || fail "negative vectors"
 (cd "$work" && node "$here/verify-js/differ.mjs" "$work" "$work/vectors" "$build/tests/unit/tools/verify_many" \
     "${CARNET_DIFF_SECONDS:-8}" "${CARNET_DIFF_SEED:-1}") || {
     [ -z "${CARNET_DIFF_KEEP:-}" ] || cp "$work"/differ-*.zip "$CARNET_DIFF_KEEP/"

@@ -463,8 +463,7 @@ Test(steps, refuses_a_tree_without_what_declares_its_subject)
     expect_refused(dossier(), CN_STEP_COMPLETENESS, file_of(SENSED), "whose tree does not hold it");
 }
 
-/* A proof with bytes behind the 32 of a sibling is refused by strict ICS-23 verifiers, and so it is here. */
-Test(steps, refuses_a_state_proof_with_a_longer_suffix)
+Test(steps, refuses_a_state_proof_with_a_changed_bit)
 {
     mini_parts *p = dossier();
     cn_digest tag = mini_tag(&m, CONSIGNMENT);

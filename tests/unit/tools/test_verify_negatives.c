@@ -165,6 +165,14 @@ static cn_receipt_proof *proof_of(uint64_t index)
     return &proof;
 }
 
+/* Position and path lead from this hash to the root that was signed: nothing but the position tells. */
+static void leads_to_the_root(const cn_digest *from, const cn_receipt_proof *proof)
+{
+    cr_assert(
+        cn_verify_inclusion(from, proof->index, proof->size, proof->path, proof->path_len, &p->header[0].log_root),
+        "the attack is none");
+}
+
 static void write_tlog(uint64_t in_file, uint64_t index, const cn_digest *path, size_t n)
 {
     cn_buf *tlog = mini_part(p, CN_PART_TLOG, in_file);
@@ -252,6 +260,7 @@ Test(negatives, size_and_index_altered_in_receipts_with_the_same_path_shape)
     cn_receipt_proof *proof = proof_of(TARGET);
     proof->size = 7;
     proof->index = 5;
+    leads_to_the_root(&m.log[TARGET], proof);
     write_receipts(TARGET, proof, THREE);
     refused_only(CN_STEP_RECEIPTS, "does not prove inclusion at this log index");
 }
@@ -261,6 +270,7 @@ Test(negatives, size_altered_in_receipts_with_the_same_path_shape)
     cn_receipt_proof *proof = proof_of(FIRST);
     cr_assert_eq(proof->path_len, (size_t)5);
     proof->size = 24;
+    leads_to_the_root(&m.log[FIRST], proof);
     write_receipts(FIRST, proof, THREE);
     refused_only(CN_STEP_RECEIPTS, "another size");
 }
@@ -281,8 +291,11 @@ Test(negatives, size_and_index_altered_in_a_note_with_the_same_path_shape)
     size[1] = '7';
     memmove(size + 2, size + 3, (size_t)(note->p + note->n - (size + 3)));
     note->n--;
-    const cn_receipt_proof *proof = proof_of(TARGET);
-    write_tlog(TARGET, 5, proof->path, proof->path_len);
+    cn_receipt_proof *proof = proof_of(TARGET);
+    proof->size = 7;
+    proof->index = 5;
+    leads_to_the_root(&m.log[TARGET], proof);
+    write_tlog(TARGET, proof->index, proof->path, proof->path_len);
     refused_only(CN_STEP_RECEIPTS, "another checkpoint");
 }
 
@@ -699,6 +712,8 @@ Test(negatives, proof_of_the_node_above_the_leaf)
     proof->index = TARGET / 2;
     proof->path_len--;
     memmove(proof->path, proof->path + 1, proof->path_len * CN_DIGEST_LEN);
+    cn_digest node = cn_node_hash(&m.log[TARGET - 1], &m.log[TARGET]);
+    leads_to_the_root(&node, proof);
     write_receipts(TARGET, proof, THREE);
     write_tlog(TARGET, proof->index, proof->path, proof->path_len);
     refused_only(CN_STEP_RECEIPTS, "does not prove inclusion at this log index");

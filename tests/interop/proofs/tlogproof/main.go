@@ -53,47 +53,54 @@ func verifier(vkey string) (note.Verifier, error) {
 	return &cosigner{parts[0], uint32(hash), ed25519.PublicKey(key[1:])}, err
 }
 
+// open wants exactly so many signatures that verify, and none that does not.
 func open(proof []byte, entry []byte, verifiers note.Verifiers, signers int) error {
+	checkpoint, err := check(proof, entry, verifiers)
+	if err == nil && (len(checkpoint.Sigs) != signers || len(checkpoint.UnverifiedSigs) != 0) {
+		err = fmt.Errorf("%d signatures verified, %d did not", len(checkpoint.Sigs), len(checkpoint.UnverifiedSigs))
+	}
+	return err
+}
+
+// check opens the note and holds the entry's path to the root in it.
+func check(proof []byte, entry []byte, verifiers note.Verifiers) (*note.Note, error) {
 	head, text, found := strings.Cut(string(proof), "\n\n")
 	if !found {
-		return errors.New("no checkpoint")
+		return nil, errors.New("no checkpoint")
 	}
 	lines := strings.Split(head, "\n")
 	if len(lines) < 2 || lines[0] != "c2sp.org/tlog-proof@v1" || !strings.HasPrefix(lines[1], "index ") {
-		return errors.New("not a tlog-proof")
+		return nil, errors.New("not a tlog-proof")
 	}
 	index, err := strconv.ParseInt(strings.TrimPrefix(lines[1], "index "), 10, 64)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	var path tlog.RecordProof
 	for _, line := range lines[2:] {
 		hash, err := tlog.ParseHash(line)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		path = append(path, hash)
 	}
 	checkpoint, err := note.Open([]byte(text), verifiers)
 	if err != nil {
-		return err
-	}
-	if len(checkpoint.Sigs) != signers || len(checkpoint.UnverifiedSigs) != 0 {
-		return fmt.Errorf("%d signatures verified, %d did not", len(checkpoint.Sigs), len(checkpoint.UnverifiedSigs))
+		return nil, err
 	}
 	body := strings.Split(checkpoint.Text, "\n")
 	if len(body) != 4 || body[3] != "" {
-		return errors.New("not a checkpoint")
+		return nil, errors.New("not a checkpoint")
 	}
 	size, err := strconv.ParseInt(body[1], 10, 64)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	root, err := tlog.ParseHash(body[2])
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return tlog.CheckRecord(path, size, root, index, tlog.RecordHash(entry))
+	return checkpoint, tlog.CheckRecord(path, size, root, index, tlog.RecordHash(entry))
 }
 
 // normal has every base64 text in its canonical encoding: Go's decoder passes over the bits that a last digit has too many.
@@ -158,7 +165,66 @@ func item(file string) error {
 	return nil
 }
 
+// judge answers for each case of tests/interop/negatives whether all of its tlog-proofs hold, with as many cosigners as
+// are wanted.
+func judge(file string) error {
+	var cases []struct {
+		Name   string
+		Vkeys  []string
+		Wanted int
+		Tlog   []struct{ Entry, Proof string }
+	}
+	text, err := os.ReadFile(file)
+	if err == nil {
+		err = json.Unmarshal(text, &cases)
+	}
+	if err != nil {
+		return err
+	}
+	answers := map[string]map[string]string{}
+	for _, c := range cases {
+		var list []note.Verifier
+		for _, vkey := range c.Vkeys {
+			v, err := verifier(vkey)
+			if err != nil {
+				return err
+			}
+			list = append(list, v)
+		}
+		answer := "nothing"
+		for _, p := range c.Tlog {
+			entry, entryErr := hex.DecodeString(p.Entry)
+			proof, proofErr := hex.DecodeString(p.Proof)
+			if entryErr != nil || proofErr != nil {
+				return errors.New("not hexadecimal")
+			}
+			if answer == "nothing" {
+				answer = "accepts"
+			}
+			checkpoint, err := check(proof, entry, note.VerifierList(list...))
+			cosigners := 0
+			for i := 0; err == nil && i < len(checkpoint.Sigs); i++ {
+				if checkpoint.Sigs[i].Name != list[0].Name() { // the log's own lines have the name of the log
+					cosigners++
+				}
+			}
+			if err != nil || cosigners < c.Wanted {
+				answer = "refuses"
+			}
+		}
+		answers[c.Name] = map[string]string{"tlog": answer}
+	}
+	return json.NewEncoder(os.Stdout).Encode(answers)
+}
+
 func main() {
+	if len(os.Args) == 3 && os.Args[1] == "judge" {
+		if err := judge(os.Args[2]); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(2)
+		}
+		return
+	}
 	if len(os.Args) == 3 && os.Args[1] == "item" {
 		if err := item(os.Args[2]); err != nil {
 			fmt.Println("FAILED: the item is not accepted:", err)
@@ -167,7 +233,7 @@ func main() {
 		return
 	}
 	if len(os.Args) < 4 {
-		fmt.Fprintln(os.Stderr, "usage: tlogproof PROOF ENTRY-HEX VKEY...")
+		fmt.Fprintln(os.Stderr, "usage: tlogproof PROOF ENTRY-HEX VKEY... | item FILE | judge CASES.json")
 		os.Exit(2)
 	}
 	proof, err := os.ReadFile(os.Args[1])
