@@ -11,10 +11,13 @@
 #define CONSIGNMENT "urn:carnet:ucr:4KE51234567-ROSES"
 #define CONTAINER "urn:epc:id:bic:CSQU3054383"
 
+#define ERASED 1u /* item of the first batch, by order */
+
 static mini m;
 static cn_buf true_zip;
+static uint64_t batch;
 
-static void observe(mini_signer *signer, const char *uri, unsigned minute)
+static uint64_t observe(mini_signer *signer, const char *uri, unsigned minute)
 {
     char text[2048];
     snprintf(text, sizeof text,
@@ -23,7 +26,40 @@ static void observe(mini_signer *signer, const char *uri, unsigned minute)
              "\"epcisBody\":{\"eventList\":[{\"type\":\"ObjectEvent\",\"eventTime\":\"2026-05-01T08:%02u:00.000Z\","
              "\"eventTimeZoneOffset\":\"+03:00\",\"action\":\"OBSERVE\",\"epcList\":[\"%s\"]}]}}",
              minute, uri);
-    (void)mini_document(&m, signer, text);
+    return mini_document(&m, signer, text);
+}
+
+static void erase(cn_buf *items, uint32_t item)
+{
+    cn_buf left;
+    bool changed = false;
+    cn_buf_init(&left, CN_MAX_STATEMENT_BYTES);
+    if (cn_items_erase(CN_SPAN(items->p, items->n), item, 1, &left, &changed, NULL) == CN_OK) {
+        cn_buf_free(items);
+        *items = left;
+    } else {
+        cn_buf_free(&left);
+    }
+}
+
+/* As a node makes it that has carried out the order. */
+static mini_parts *true_parts(void)
+{
+    mini_parts *p = mini_parts_of(&m, CONSIGNMENT);
+    erase(&p->statement[mini_place(p, batch)].items, ERASED);
+    return p;
+}
+
+static void order_and_attest(void)
+{
+    cn_body order = {.kind = CN_PAYLOAD_ERASURE}, said = {.kind = CN_PAYLOAD_PURGE};
+    order.erasure.record = m.statement[batch].decoded->record;
+    order.erasure.start = ERASED;
+    order.erasure.count = 1;
+    order.erasure.reason = 2;
+    uint64_t index = mini_record(&m, &m.capture[0], &order, NULL, 0);
+    said.purge.erasure = m.statement[index].decoded->id;
+    (void)mini_record(&m, &m.capture[1], &said, NULL, 0);
 }
 
 static void record(void)
@@ -32,11 +68,12 @@ static void record(void)
         return;
     mini_begin(&m);
     mini_signer device = mini_device(&m, &m.capture[0], 101), reefer = mini_device(&m, &m.capture[2], 102);
-    observe(&device, CONSIGNMENT, 0);
+    batch = observe(&device, CONSIGNMENT, 0);
     (void)mini_pair(&m, &m.capture[0], CONTAINER, CONSIGNMENT, MINI_TIME, 0);
-    observe(&reefer, CONTAINER, 5);
-    observe(&device, CONSIGNMENT, 15);
-    mini_parts *p = mini_parts_of(&m, CONSIGNMENT);
+    (void)observe(&reefer, CONTAINER, 5);
+    (void)observe(&device, CONSIGNMENT, 15);
+    order_and_attest();
+    mini_parts *p = true_parts();
     mini_pack(p, &true_zip);
     mini_parts_free(p);
 }
@@ -76,6 +113,7 @@ enum {
     ED_CUT,
     ED_COUNT,
     ED_SCOPE,
+    ED_ERASE,
     EDITS
 };
 
@@ -119,6 +157,10 @@ static void edit(mini_parts *p, const uint8_t *e)
         p->subject[su].count = (p->subject[su].count + e[3]) % MINI_MAX;
         p->statement[st].path_len = (p->statement[st].path_len + (e[3] >> 4)) % CN_PROOF_MAX;
         break;
+    case ED_ERASE:
+        if (p->statement[st].items.n)
+            erase(&p->statement[st].items, e[2] & 1u);
+        break;
     default:
         p->checkpoint ^= e[3];
         p->tag.b[e[2] % 32] ^= e[1] & 1;
@@ -143,7 +185,7 @@ static void verify(const cn_buf *zip)
     cn_status st = cn_verify_dossier(zip->p, zip->n, &m.genesis.network, NULL, &report);
     FUZZ_REQUIRE((st == CN_OK) == report.accepted);
     if (cn_dossier_read(zip->p, zip->n, &d, &err) == CN_OK) {
-        FUZZ_PLANT(d.statement_count < 5);
+        FUZZ_PLANT(d.statement_count < 7);
         cn_dossier_clear(&d);
     } else {
         FUZZ_REQUIRE(err.text[0] && !report.accepted);
@@ -153,7 +195,7 @@ static void verify(const cn_buf *zip)
         return;
     /* what is accepted says what was recorded: about which thing, how much, up to where */
     FUZZ_REQUIRE(strcmp(report.subject, CONSIGNMENT) == 0 && !report.absent);
-    FUZZ_REQUIRE(report.subject_statements == 4 && report.checkpoint_height == m.log_size);
+    FUZZ_REQUIRE(report.subject_statements == 6 && report.erased_items == 1 && report.checkpoint_height == m.log_size);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
@@ -169,7 +211,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *p, size_t n)
         cn_buf_free(&zip);
         return 0;
     }
-    mini_parts *parts = mini_parts_of(&m, CONSIGNMENT);
+    mini_parts *parts = true_parts();
     for (size_t i = 1; i + 4 <= n && i < 1 + 4 * 16; i += 4)
         edit(parts, p + i);
     mini_pack(parts, &zip);
