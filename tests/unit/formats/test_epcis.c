@@ -255,7 +255,7 @@ Test(epcis, spans_are_exact)
 }
 
 /* Damaged documents are answered, never a crash; ASan watches the exactly sized copies. */
-Test(epcis, survives_damage, .timeout = 100)
+Test(epcis, survives_damage)
 {
     file f[FILES_MAX];
     size_t n = files_read(EPCIS_CAPTURE "/Documents", ".json", f, FILES_MAX), accepted = 0, refused = 0;

@@ -161,7 +161,7 @@ Test(event_hash, lists_of_objects_and_terms)
         "bizTransactionListbizTransaction=a:0type=https://ref.gs1.org/cbv/BTT-pobizTransaction=a:1");
 }
 
-Test(event_hash, survives_damage, .timeout = 100)
+Test(event_hash, survives_damage)
 {
     file f[FILES_MAX];
     size_t n = files_read(EPCIS_HASHES "/examples", ".jsonld", f, FILES_MAX), hashed = 0;

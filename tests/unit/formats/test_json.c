@@ -164,7 +164,7 @@ static bool only_a_range(const json_error_t *error)
 }
 
 /* On documents with random damage our reader and jansson agree. */
-Test(json, agrees_with_jansson, .timeout = 100)
+Test(json, agrees_with_jansson)
 {
     file doc[FILES_MAX];
     size_t n = files_read(EPCIS_CAPTURE "/Documents", ".json", doc, FILES_MAX), accepted = 0, refused = 0;

@@ -174,7 +174,7 @@ static void expect_folder(const char *folder, const char *ending)
     }
 }
 
-Test(plan, every_sample_comes_back_byte_for_byte, .timeout = 60)
+Test(plan, every_sample_comes_back_byte_for_byte)
 {
     expect_folder(EPCIS_CAPTURE "/Documents", ".json");
     expect_folder(EPCIS_CAPTURE "/Events", ".json");
@@ -231,7 +231,7 @@ static text make(size_t events, size_t subjects, size_t gap, size_t padding)
     return t;
 }
 
-Test(plan, parts_at_each_limit, .timeout = 60)
+Test(plan, parts_at_each_limit)
 {
     static const struct {
         size_t events, subjects, gap, padding, parts_min, parts_max;
@@ -256,7 +256,7 @@ Test(plan, parts_at_each_limit, .timeout = 60)
     }
 }
 
-Test(plan, random_documents_come_back, .timeout = 60)
+Test(plan, random_documents_come_back)
 {
     uint64_t x = 11;
     for (unsigned round = 0; round < 40; round++) {

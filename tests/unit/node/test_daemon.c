@@ -32,7 +32,7 @@ static cn_ledger_block *block_of_one(peers *w, cn_ledger_block *parent, signer *
 /* The digest of a record does not cover its items, so whoever is asked for a statement of an open block can change
  * them. That is no fault of the block: it is executed with the items that another peer has, and no node stops over it.
  */
-Test(daemon, items_changed_by_who_was_asked_for_a_record, .timeout = 120)
+Test(daemon, items_changed_by_who_was_asked_for_a_record)
 {
     static peers w;
     peers_open(&w);
@@ -51,7 +51,7 @@ Test(daemon, items_changed_by_who_was_asked_for_a_record, .timeout = 120)
     peers_close(&w);
 }
 
-Test(daemon, items_changed_by_who_was_asked_for_final_blocks, .timeout = 120)
+Test(daemon, items_changed_by_who_was_asked_for_final_blocks)
 {
     static peers w;
     peers_open(&w);
@@ -65,7 +65,7 @@ Test(daemon, items_changed_by_who_was_asked_for_final_blocks, .timeout = 120)
 }
 
 /* As many blocks without a checkpoint between them as a peer sends at once. */
-Test(daemon, catches_up_over_many_blocks_without_a_checkpoint, .timeout = 120)
+Test(daemon, catches_up_over_many_blocks_without_a_checkpoint)
 {
     static peers w;
     enum { COUNT = 200 };
@@ -88,7 +88,7 @@ Test(daemon, catches_up_over_many_blocks_without_a_checkpoint, .timeout = 120)
 
 /* The base moves by block sync below blocks that are executed here and not final: they stand on it afterwards as they
  * stood on their own ancestors. */
-Test(daemon, block_sync_below_open_blocks, .timeout = 120)
+Test(daemon, block_sync_below_open_blocks)
 {
     static peers w;
     enum { FIRST = 60 };
@@ -139,7 +139,7 @@ static unsigned records_asked(peers *w)
 }
 
 /* Another branch becomes final by block sync while statements of an open block are still missing here. */
-Test(daemon, block_sync_beside_open_blocks, .timeout = 120)
+Test(daemon, block_sync_beside_open_blocks)
 {
     static peers w;
     peers_open(&w);
@@ -176,7 +176,7 @@ Test(daemon, block_sync_beside_open_blocks, .timeout = 120)
 }
 
 /* What was lost on the way is asked for again: an idle network gives no other hint. */
-Test(daemon, an_idle_node_asks_each_peer_what_is_new, .timeout = 120)
+Test(daemon, an_idle_node_asks_each_peer_what_is_new)
 {
     static peers w;
     peers_open(&w);
@@ -214,7 +214,7 @@ static bool wait_pending(submission *s)
     return phase == CN_PHASE_PENDING;
 }
 
-Test(daemon, a_statement_whose_place_is_taken_is_answered, .timeout = 120)
+Test(daemon, a_statement_whose_place_is_taken_is_answered)
 {
     static peers w;
     pthread_t thread;
@@ -241,7 +241,7 @@ Test(daemon, a_statement_whose_place_is_taken_is_answered, .timeout = 120)
     peers_close(&w);
 }
 
-Test(daemon, a_node_that_stops_does_not_wait_for_who_waits_for_it, .timeout = 120)
+Test(daemon, a_node_that_stops_does_not_wait_for_who_waits_for_it)
 {
     static peers w;
     pthread_t thread;
@@ -272,7 +272,7 @@ static void on_drop(void *ctx, const cn_stmt *stmt, const cn_err *why)
     d->why = *why;
 }
 
-Test(daemon, a_statement_that_waits_in_vain_is_given_up_with_a_reason, .timeout = 120)
+Test(daemon, a_statement_that_waits_in_vain_is_given_up_with_a_reason)
 {
     static peers w;
     drops d = {0};
@@ -297,7 +297,7 @@ Test(daemon, a_statement_that_waits_in_vain_is_given_up_with_a_reason, .timeout 
 
 /* Blocks that become final together, as when a node catches up: the statements of the later ones were recorded
  * themselves, and only one whose sequence another statement took is given up. */
-Test(daemon, a_statement_of_the_second_of_two_final_blocks_is_not_given_up, .timeout = 120)
+Test(daemon, a_statement_of_the_second_of_two_final_blocks_is_not_given_up)
 {
     static peers w;
     drops d = {0};
@@ -349,7 +349,7 @@ int __wrap_clock_gettime(clockid_t clock, struct timespec *ret)
     return rc;
 }
 
-Test(daemon, a_clock_set_back_by_an_hour_stops_no_timer, .timeout = 120)
+Test(daemon, a_clock_set_back_by_an_hour_stops_no_timer)
 {
     static peers w;
     peers_open(&w);
@@ -404,7 +404,7 @@ static void count_bad(cn_node *node, void *arg)
     *(uint64_t *)arg = info.bad_messages;
 }
 
-Test(daemon, a_peer_that_floods_waits_for_itself_only, .timeout = 240)
+Test(daemon, a_peer_that_floods_waits_for_itself_only)
 {
     static peers w;
     static flood f;
@@ -444,7 +444,7 @@ static void count_cuts(cn_node *node, void *arg)
 }
 
 /* Also with its final blocks, which the workers read; and nobody else is cut off for it. */
-Test(daemon, who_serves_bad_final_blocks_again_and_again_is_cut_off, .timeout = 120)
+Test(daemon, who_serves_bad_final_blocks_again_and_again_is_cut_off)
 {
     static peers w;
     unsigned cuts[CN_LINK_SLOTS] = {0}, all = 0;

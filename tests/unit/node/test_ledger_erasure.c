@@ -91,7 +91,7 @@ static void tear_down(void)
     fx_close(&f);
 }
 
-TestSuite(erasure, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(erasure, .init = set_up, .fini = tear_down);
 
 /* ---- orders ---- */
 

@@ -32,7 +32,7 @@ static void tear_down(void)
     fx_close(&bank);
 }
 
-TestSuite(foreign, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(foreign, .init = set_up, .fini = tear_down);
 
 /* ---- what the bank gives ---- */
 

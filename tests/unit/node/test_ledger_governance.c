@@ -25,8 +25,8 @@ static void set_up(void)
     ch_register_fifth(&fx, &fifth);
 }
 
-TestSuite(governance, .init = set_up, .fini = tear_down, .timeout = 60);
-TestSuite(thresholds, .fini = tear_down, .timeout = 60);
+TestSuite(governance, .init = set_up, .fini = tear_down);
+TestSuite(thresholds, .fini = tear_down);
 
 /* ---- helpers ---- */
 

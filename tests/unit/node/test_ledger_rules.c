@@ -27,8 +27,8 @@ static void tear_down(void)
     fx_close(&fx);
 }
 
-TestSuite(rules, .init = set_up, .fini = tear_down, .timeout = 60);
-TestSuite(blocks, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(rules, .init = set_up, .fini = tear_down);
+TestSuite(blocks, .init = set_up, .fini = tear_down);
 
 /* ---- helpers ---- */
 

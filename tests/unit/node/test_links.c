@@ -114,7 +114,7 @@ static bool arrived(const side *s, unsigned count)
     return atomic_load(&s->messages) == count;
 }
 
-Test(links, messages_arrive_whole_and_in_order, .timeout = 60)
+Test(links, messages_arrive_whole_and_in_order)
 {
     static side a, b;
     uint16_t port[2] = {free_port(), free_port()};
@@ -129,7 +129,7 @@ Test(links, messages_arrive_whole_and_in_order, .timeout = 60)
     cn_links_stop(b.links);
 }
 
-Test(links, a_peer_that_comes_back_is_linked_again, .timeout = 60)
+Test(links, a_peer_that_comes_back_is_linked_again)
 {
     static side a, b;
     uint16_t port[2] = {free_port(), free_port()};
@@ -145,7 +145,7 @@ Test(links, a_peer_that_comes_back_is_linked_again, .timeout = 60)
     cn_links_stop(b.links);
 }
 
-Test(links, another_key_or_network_is_refused, .timeout = 60)
+Test(links, another_key_or_network_is_refused)
 {
     static side a, b, c, d;
     uint16_t port[2] = {free_port(), free_port()}, other[2] = {free_port(), free_port()};
@@ -162,7 +162,7 @@ Test(links, another_key_or_network_is_refused, .timeout = 60)
     cn_links_stop(d.links);
 }
 
-Test(links, garbage_costs_only_a_counter, .timeout = 60)
+Test(links, garbage_costs_only_a_counter)
 {
     static side a, b;
     uint16_t port[2] = {free_port(), free_port()};
@@ -281,17 +281,17 @@ static void sleeper(unsigned who)
     cn_links_stop(b.links);
 }
 
-Test(links, a_dialler_that_slept_through_a_rotation_is_told, .timeout = 60)
+Test(links, a_dialler_that_slept_through_a_rotation_is_told)
 {
     sleeper(0);
 }
 
-Test(links, a_listener_that_slept_through_a_rotation_is_told, .timeout = 60)
+Test(links, a_listener_that_slept_through_a_rotation_is_told)
 {
     sleeper(1);
 }
 
-Test(links, a_rotated_key_counts_without_a_restart, .timeout = 60)
+Test(links, a_rotated_key_counts_without_a_restart)
 {
     static side a, b;
     uint16_t port[2] = {free_port(), free_port()};

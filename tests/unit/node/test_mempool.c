@@ -46,7 +46,7 @@ static void tear_down(void)
     fx_close(&fx);
 }
 
-TestSuite(mempool, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(mempool, .init = set_up, .fini = tear_down);
 
 /* ---- helpers ---- */
 

@@ -235,7 +235,7 @@ static void check_set_size(unsigned n)
     cn_vote_keys_free(keys);
 }
 
-Test(certificate, both_ways_for_every_size, .timeout = 60)
+Test(certificate, both_ways_for_every_size)
 {
     for (unsigned n = 1; n <= CN_MAX_VALIDATORS; n++)
         check_set_size(n);

@@ -79,7 +79,7 @@ static uint64_t run_and_kill(const char *dir, uint64_t height, uint64_t after_us
     return acknowledged;
 }
 
-Test(crash, nothing_acknowledged_is_lost, .timeout = 7200)
+Test(crash, nothing_acknowledged_is_lost)
 {
     const char *more = getenv("CARNET_CRASH_SECONDS");
     double until = now() + (more ? atof(more) : 4.0);

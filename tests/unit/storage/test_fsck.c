@@ -193,7 +193,7 @@ static void undo(cn_store *store, const edit *e, kept k[2])
     cr_assert_eq(mdb_txn_commit(txn), 0);
 }
 
-Test(fsck, finds_every_edit, .timeout = 100)
+Test(fsck, finds_every_edit)
 {
     fx f;
     char dir[64], text[16384];

@@ -330,7 +330,7 @@ Test(map, stored_versions_grow_through_all_shapes)
 }
 
 /* More nodes than stay in memory: what was dropped must read back the same. */
-Test(map, larger_than_the_cache, .timeout = 100)
+Test(map, larger_than_the_cache)
 {
     world w;
     begin_world(&w, 6, 50000);

@@ -247,7 +247,7 @@ static void check_prefix(const place *p, const char *what, size_t at)
     cn_safety_close(s);
 }
 
-Test(safety, a_write_torn_at_any_byte_is_cut_off, .timeout = 100)
+Test(safety, a_write_torn_at_any_byte_is_cut_off)
 {
     place p;
     size_t first_end, end;
@@ -272,7 +272,7 @@ Test(safety, a_write_torn_at_any_byte_is_cut_off, .timeout = 100)
     fx_remove(p.dir);
 }
 
-Test(safety, damage_before_the_last_batch_is_never_taken_for_a_tail, .timeout = 100)
+Test(safety, damage_before_the_last_batch_is_never_taken_for_a_tail)
 {
     place p;
     size_t first_end, end;

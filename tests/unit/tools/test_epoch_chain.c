@@ -42,7 +42,7 @@ static void tear_down(void)
     fx_close(&fx);
 }
 
-TestSuite(epoch_chain, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(epoch_chain, .init = set_up, .fini = tear_down);
 
 static void audit(const char *uri)
 {

@@ -20,7 +20,7 @@ static void tear_down(void)
     fx_close(&fx);
 }
 
-TestSuite(epochs, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(epochs, .init = set_up, .fini = tear_down);
 
 static cn_status attempt(cn_statement *s, cn_err *err)
 {

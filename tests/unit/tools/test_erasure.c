@@ -34,7 +34,7 @@ static void end(void)
     mini_end(&m);
 }
 
-TestSuite(verify_erasure, .init = begin, .fini = end, .timeout = 60);
+TestSuite(verify_erasure, .init = begin, .fini = end);
 
 /* ---- statements ---- */
 

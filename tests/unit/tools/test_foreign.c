@@ -33,7 +33,7 @@ static void end(void)
     mini_end(&m);
 }
 
-TestSuite(verify_foreign, .init = begin, .fini = end, .timeout = 60);
+TestSuite(verify_foreign, .init = begin, .fini = end);
 
 /* ---- statements ---- */
 

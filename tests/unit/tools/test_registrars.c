@@ -25,7 +25,7 @@ static void tear_down(void)
     fx_close(&fx);
 }
 
-TestSuite(registrars, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(registrars, .init = set_up, .fini = tear_down);
 
 static void admit_sixth(fx_signer *registrar)
 {

@@ -69,7 +69,7 @@ static void end(void)
     mini_end(&m);
 }
 
-TestSuite(negatives, .init = begin, .fini = end, .timeout = 60);
+TestSuite(negatives, .init = begin, .fini = end);
 
 static int first_failed(const cn_verify_report *r)
 {
