@@ -340,12 +340,19 @@ static void check_closure(verifier *v, size_t i)
         check_entered(v, &v->declared[i].tag[k], index, where);
 }
 
+/* The name that people read is the statement's own: under another one, a statement would pass for all that is recorded
+ * about a subject whose tree is not here. */
 static void check_statement_scope(verifier *v)
 {
-    for (size_t i = 0; i < v->dossier.statement_count; i++)
-        if (v->statement[i] && cn_digest_eq(&v->statement[i]->id, &v->dossier.tag))
-            return;
-    verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, "manifest.json", "the statement it is about is not here");
+    const cn_dossier *d = &v->dossier;
+    bool here = false;
+    for (size_t i = 0; i < d->statement_count; i++)
+        here = here || (v->statement[i] && cn_digest_eq(&v->statement[i]->id, &d->tag));
+    if (!here)
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_NOT_FOUND, "manifest.json", "the statement it is about is not here");
+    if (strcmp(d->subject, cn_digest_hex(&d->tag).s) != 0)
+        verify_fault(v, CN_STEP_COMPLETENESS, CN_CONFLICT, "manifest.json",
+                     "it is about one statement, and names another subject than that statement's id");
 }
 
 /* Another spelling of the same subject has another tag, under which nothing is ever recorded: its absence says nothing.

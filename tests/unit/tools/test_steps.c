@@ -137,7 +137,8 @@ Test(steps, accepts_the_absence_of_an_unknown_subject)
     cr_expect(report.absent);
 }
 
-Test(steps, accepts_one_statement_with_the_authority_of_its_key)
+/* The dossier of one statement: without the trees of what it is about. */
+static mini_parts *dossier_of_statement(void)
 {
     mini_parts *p = dossier();
     cn_digest keep = cn_key_subject(m.genesis.subject_salt, &device.id);
@@ -153,7 +154,23 @@ Test(steps, accepts_one_statement_with_the_authority_of_its_key)
         if (i != DEVICE && i != SECOND && mini_place(p, i) < p->statements)
             mini_drop_statement(p, i);
     cr_assert_lt(mini_subject_place(p, &keep), p->subjects);
-    expect_accepted(p);
+    return p;
+}
+
+Test(steps, accepts_one_statement_with_the_authority_of_its_key)
+{
+    expect_accepted(dossier_of_statement());
+}
+
+/* Otherwise one good statement passes for all that is recorded about the consignment. */
+Test(steps, refuses_one_statement_under_the_name_of_a_subject)
+{
+    mini_parts *p = dossier_of_statement();
+    snprintf(p->scope, sizeof p->scope, "%s", CONSIGNMENT);
+    expect_refused(p, CN_STEP_COMPLETENESS, "manifest.json", "names another subject than that statement's id");
+    p = dossier_of_statement();
+    snprintf(p->scope, sizeof p->scope, "%s", cn_digest_hex(&m.statement[FIRST].decoded->id).s);
+    expect_refused(p, CN_STEP_COMPLETENESS, "manifest.json", "names another subject than that statement's id");
 }
 
 Test(steps, is_the_same_file_every_time)

@@ -183,6 +183,7 @@ function checkScope(v) {
   const m = v.dossier.manifest, fault = (text) => v.fault("completeness", "manifest.json", text);
   if (m.kind === "statement") {
     if (!v.statements.some(({ s }) => s && equal(s.id, m.tag))) fault("the statement it is about is not here");
+    if (m.subject !== hex(m.tag)) fault("it is about one statement, and names another subject than that statement's id");
     return;
   }
   const canonical = canonicalSubject(m.subject);
