@@ -95,8 +95,8 @@ cn_status cn_store_put_certificate(cn_store *store, uint64_t height, cn_span cer
 
 /* Puts items, field 3 bytes whose root is the signed one, in the place of some that came without content. */
 cn_status cn_store_restore_items(cn_store *store, uint64_t log_index, cn_span items, cn_err *err);
-/* Notes that orders explain each item of it that has no content. */
-cn_status cn_store_explain_erased(cn_store *store, uint64_t log_index, cn_err *err);
+/* Notes that orders explain each item of these statements that has no content; all or none. */
+cn_status cn_store_explain_erased(cn_store *store, const uint64_t *log_index, size_t count, cn_err *err);
 
 /* Puts the leaf hashes of items start to start + count - 1 in their places, content and salt are gone, in one synced
  * transaction. *ret_new: some were not erased yet. CN_NOT_FOUND: there are no such items. Freed pages keep old bytes

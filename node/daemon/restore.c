@@ -22,23 +22,24 @@ typedef struct batch {
     uint64_t log_index, height;
 } batch;
 
-struct cn_restorer {
-    batch missing[MISSING_MAX]; /* ascending */
-    size_t count;
-    bool dirty; /* something came without content, or another order is known */
-    uint64_t looked_ms, synced_ms, asked_ms, pause_ms;
-    unsigned peer;
-};
-
 typedef struct order { /* items of a batch */
     cn_digest batch;
     uint32_t start, count;
 } order;
 
-typedef struct orders {
+typedef struct orders { /* ascending by batch */
     order *order;
     size_t count, cap;
 } orders;
+
+struct cn_restorer {
+    batch missing[MISSING_MAX]; /* ascending */
+    size_t count;
+    orders orders; /* as of the last look; empty when nothing is missing */
+    bool dirty;    /* since then something came without content, or another order was carried out */
+    uint64_t looked_ms, synced_ms, asked_ms, pause_ms;
+    unsigned peer;
+};
 
 void cn_restore_open(cn_node *node)
 {
@@ -50,6 +51,8 @@ void cn_restore_open(cn_node *node)
 
 void cn_restore_free(cn_node *node)
 {
+    if (node->restorer)
+        free(node->restorer->orders.order);
     free(node->restorer);
     node->restorer = NULL;
 }
@@ -132,7 +135,7 @@ static cn_status read_orders(cn_node *node, cn_snapshot *snap, orders *ret, cn_e
 
 /* ---- what is missing ---- */
 
-static cn_status hold(cn_node *node, cn_snapshot *snap, const orders *o, uint64_t log_index, cn_err *err)
+static cn_status hold(cn_node *node, cn_snapshot *snap, uint64_t log_index, bool *ret_explained, cn_err *err)
 {
     struct cn_restorer *r = node->restorer;
     cn_stored_statement stored;
@@ -140,33 +143,48 @@ static cn_status hold(cn_node *node, cn_snapshot *snap, const orders *o, uint64_
     cn_status st = cn_snapshot_statement(snap, log_index, &stored, err);
     if (st == CN_OK)
         st = cn_view_decode(&stored, &s, err);
-    if (st == CN_OK && explained(o, s))
-        st = cn_store_explain_erased(node->store, log_index, err);
-    else if (st == CN_OK)
+    *ret_explained = st == CN_OK && explained(&r->orders, s);
+    if (st == CN_OK && !*ret_explained)
         r->missing[r->count++] = (batch){log_index, stored.height};
     cn_statement_free(s);
+    return st;
+}
+
+/* The batches that have not been held against the orders yet: those that are explained are marked, in one go. */
+static cn_status hold_all(cn_node *node, cn_snapshot *snap, cn_err *err)
+{
+    struct cn_restorer *r = node->restorer;
+    uint64_t *found = calloc(MISSING_MAX, sizeof *found);
+    size_t count = 0, marked = 0;
+    CN_ASSERT(found);
+    cn_status st = cn_snapshot_unexplained(snap, found, MISSING_MAX, &count, err);
+    if (st == CN_OK && count)
+        st = read_orders(node, snap, &r->orders, err);
+    for (size_t i = 0; st == CN_OK && i < count; i++) {
+        bool by_order = false;
+        st = hold(node, snap, found[i], &by_order, err);
+        if (by_order)
+            found[marked++] = found[i];
+    }
+    if (st == CN_OK && marked)
+        st = cn_store_explain_erased(node->store, found, marked, err);
+    r->dirty = r->dirty || (count == MISSING_MAX && marked); /* there may be more */
+    free(found);
     return st;
 }
 
 static void look(cn_node *node)
 {
     struct cn_restorer *r = node->restorer;
-    static uint64_t found[MISSING_MAX];
     cn_snapshot *snap = NULL;
-    orders o = {0};
     cn_err err = {0};
-    size_t count = 0, before = r->count;
+    size_t before = r->count;
     r->dirty = false;
+    r->count = r->orders.count = 0;
     cn_status st = cn_snapshot_open(node->store, &snap, &err);
     if (st == CN_OK)
-        st = cn_snapshot_unexplained(snap, found, MISSING_MAX, &count, &err);
-    if (st == CN_OK && count)
-        st = read_orders(node, snap, &o, &err);
-    r->count = 0;
-    for (size_t i = 0; st == CN_OK && i < count; i++)
-        st = hold(node, snap, &o, found[i], &err);
+        st = hold_all(node, snap, &err);
     cn_snapshot_close(snap);
-    free(o.order);
     if (st != CN_OK)
         cn_node_fail(node, st, &err);
     if (r->count > before)
@@ -265,29 +283,27 @@ void cn_restore_offer(cn_node *node, const cn_header *header, cn_stmt *const *st
 {
     struct cn_restorer *r = node->restorer;
     cn_snapshot *snap = NULL;
-    orders o = {0};
     uint64_t first = 0;
     uint32_t here = 0;
     size_t at = 0;
     while (at < r->count && r->missing[at].height != header->height)
         at++;
-    if (at == r->count)
+    if (at == r->count || r->dirty) /* an order may have come that is not known here yet: after the next look */
         return;
     bool ready = cn_snapshot_open(node->store, &snap, NULL) == CN_OK &&
-                 cn_snapshot_block_statements(snap, header->height, &first, &here, NULL) == CN_OK &&
-                 read_orders(node, snap, &o, NULL) == CN_OK;
+                 cn_snapshot_block_statements(snap, header->height, &first, &here, NULL) == CN_OK;
     for (uint32_t k = 0; ready && k < count && k < here; k++) {
         cn_stored_statement stored;
         size_t place;
         if (!is_missing(r, first + k, &place) || cn_snapshot_statement(snap, first + k, &stored, NULL) != CN_OK ||
-            !restore(node, &o, &stored, stmt[k]->s))
+            !restore(node, &r->orders, &stored, stmt[k]->s))
             continue;
         memmove(&r->missing[place], &r->missing[place + 1], (--r->count - place) * sizeof r->missing[0]);
         r->pause_ms = ASK_MS;
         r->dirty = r->dirty || r->count == 0; /* others may not have had room in the list */
+        ready = !r->dirty;
     }
     cn_snapshot_close(snap);
-    free(o.order);
 }
 
 bool cn_restore_waits(const cn_node *node)
