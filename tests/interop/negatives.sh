@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The negative vectors of the design, as dossiers that unit.verify_negatives makes: each is refused by both verifiers with
+# The negative vectors of the design, as dossiers that unit.verify_negatives (and one that unit.verify_foreign) makes: each is refused by both verifiers with
 # the same named step, and given to the stock verifiers of the formats in it. Prints the table of docs/proofs.md.
 # usage: tests/interop/negatives.sh BUILD-DIR
 set -euo pipefail
@@ -25,6 +25,7 @@ done
 (cd "$here/proofs/tlogproof" && GO111MODULE=off GOPATH=/usr/share/gocode GOCACHE="$work/go" GOFLAGS= go build -o "$work/tlogproof" .) || fail "go build"
 
 CARNET_VECTORS="$work/vectors" "$build/tests/unit/tools/test_verify_negatives" >"$work/log" 2>&1 || fail "test_verify_negatives: $(tail -n 3 "$work/log")"
+CARNET_VECTORS="$work/vectors" "$build/tests/unit/tools/test_verify_foreign" --filter '*/nothing_of_a_retired_epoch' >"$work/log" 2>&1 || fail "test_verify_foreign: $(tail -n 3 "$work/log")"
 node "$here/negatives/cases.mjs" "$work/js" "$work/vectors" "$build/tests/unit/tools/verify_many" >"$work/cases.json" || fail "cases"
 (cd "$work/stock" && node stock.mjs "$work/cases.json") >"$work/stock.json" || fail "receipts and state proofs"
 "$work/tlogproof" judge "$work/cases.json" >"$work/tlog.json" || fail "tlog-proofs"

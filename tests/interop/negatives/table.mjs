@@ -29,6 +29,7 @@ const ROWS = [
   ["retired-epoch signer", "retired_epoch_signer_in_the_finalization", "quorum", { evm: REFUSES }],
   ["", "retired_epoch_signers_alone", "epoch-chain", { evm: REFUSES }],
   ["", "retired_key_in_receipts", "receipts", { cose: REFUSES }],
+  ["", "foreign_proof_of_a_retired_epoch", "authority", none],
   ["one-leaf tree", "one_leaf_proof_for_a_larger_log", "inclusion", { cose: REFUSES, tlog: REFUSES, evm: REFUSES }],
   ["", "one_leaf_receipts_for_a_larger_log", "receipts", { cose: REFUSES }],
   ["", "path_claimed_in_a_log_of_one_leaf", "inclusion", { cose: REFUSES, tlog: REFUSES, evm: REFUSES }],
