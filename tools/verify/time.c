@@ -7,7 +7,7 @@
 
 /* A block that claims to be younger than its token by more than this: the network's clock ran ahead. */
 #define AHEAD_MS 60000u
-/* The end of an epoch that an authority saw so soon was there before the keys that it retires grew old. */
+/* The end of an epoch that an authority saw so soon was not dated back. */
 #define SOON_MS (24u * 3600u * 1000u)
 
 static const cn_header *header_of(const cn_dossier *d, uint64_t height)

@@ -1,6 +1,7 @@
 /* R11: dossiers carry the chain of closing blocks, and every link of it is needed. Where a test changes a block it has
  * it signed again by whom it likes, so that what fails is the rule it is about and not merely a signature. */
 #include "changes.h"
+#include "tests/unit/proto/authority.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -515,4 +516,66 @@ Test(epoch_chain, what_members_decided_is_a_subject_like_any_other)
         return;
     }
     cr_assert_fail("no ballot in the dossier");
+}
+
+/* ---- time tokens ---- */
+
+/* The closing block claims another time, in the chain and in the consistency that begins with it. */
+static void claim(uint64_t epoch, uint64_t time_ms)
+{
+    cn_header *closing = &dossier.epoch[epoch - 2].closing;
+    const cn_dossier_part *part = cn_dossier_find_part(&dossier, CN_PART_CONSISTENCY, closing->height, 0);
+    cr_assert_not_null(part);
+    closing->time_ms = time_ms;
+    cn_header_encode(closing, (uint8_t *)(uintptr_t)part->bytes.p + 1); /* behind the version */
+    sign_closing(epoch);
+}
+
+/* Whoever stole the keys of a set that was retired long ago ends its epoch a second time, today, and asks the time
+ * authority today: a token dates a chain of changes, and does not make it the true one. */
+Test(epoch_chain, tokens_over_closing_blocks_are_no_anchor)
+{
+    enum { LATER_S = 400 * 24 * 3600, TOKENS = 3 };
+    audit(BOX);
+    int64_t today = (int64_t)(dossier.epoch[2].closing.time_ms / 1000) + LATER_S;
+    authority a;
+    cn_buf token[TOKENS];
+    cn_dossier_part part[64];
+    authority_begin(&a, "Port Time", &(authority_traits){.valid_from = today - 1000000, .valid_to = today + 1000000});
+    cr_assert_leq(dossier.part_count + TOKENS, sizeof part / sizeof part[0]);
+    for (uint64_t e = 2; e <= 4; e++)
+        claim(e, (uint64_t)today * 1000u);
+    memcpy(part, dossier.part, dossier.part_count * sizeof part[0]);
+    cn_dossier_part *own = dossier.part;
+    dossier.part = part;
+    for (size_t i = 0; i < TOKENS; i++) {
+        uint8_t header[CN_HEADER_LEN];
+        cn_header_encode(&dossier.epoch[i].closing, header);
+        cn_digest imprint = cn_sha256(header, sizeof header);
+        authority_token(&a, &imprint, 1, today + 60, &token[i]);
+        part[dossier.part_count++] = (cn_dossier_part){.kind = CN_PART_TOKEN,
+                                                       .number = dossier.epoch[i].closing.height,
+                                                       .rank = 1,
+                                                       .bytes = CN_SPAN(token[i].p, token[i].n)};
+    }
+    cn_buf changed;
+    cn_certificate c;
+    cn_reader r = cn_reader_of(dossier.certificate.p, dossier.certificate.n);
+    cn_verify_report *report = calloc(1, sizeof *report);
+    const cn_verify_options trusting = {.tsa_ca = CN_SPAN(a.pem.p, a.pem.n)};
+    cr_assert(report && cn_certificate_read(&r, &c, NULL) == CN_OK);
+    fx_rebuild(&dossier, &c, &changed);
+    (void)cn_verify_dossier(changed.p, changed.n, &fx.genesis.network, &trusting, report);
+    cr_expect_eq(report->step[CN_STEP_EPOCH_CHAIN].verdict, CN_VERDICT_OK, "the forgery is well made");
+    cr_expect_neq(report->step[CN_STEP_TIME].verdict, CN_VERDICT_FAILED, "%s", report->step[CN_STEP_TIME].err.text);
+    const cn_verify_result *anchor = &report->step[CN_STEP_EPOCH_ANCHOR];
+    cr_expect_eq(anchor->verdict, CN_VERDICT_NOT_CHECKED);
+    cr_expect(strstr(anchor->err.text, "time authorities saw"), "%s", anchor->err.text);
+    dossier.part = own;
+    dossier.part_count -= TOKENS;
+    for (size_t i = 0; i < TOKENS; i++)
+        cn_buf_free(&token[i]);
+    cn_buf_free(&changed);
+    authority_end(&a);
+    free(report);
 }
