@@ -22,9 +22,7 @@ static const char *const verdicts[] = {"ok", "failed", "not-checked"};
 /* What a file of unknown origin says is printed, not obeyed by the terminal. */
 static const char *plain(char *text)
 {
-    for (char *p = text; *p; p++)
-        if ((unsigned char)*p < 0x20 || *p == 0x7f)
-            *p = '?';
+    cn_verify_plain(text);
     return text;
 }
 
@@ -49,10 +47,16 @@ static void print_report(cn_verify_report *r)
     else if (r->absent)
         printf("verified: nothing is recorded about %s up to height %llu (%s)\n", r->subject,
                (unsigned long long)r->checkpoint_height, when);
-    else
+    else if (r->subject_statements)
         printf("verified: %s, %llu statements with %llu items, complete up to height %llu (%s)\n", r->subject,
-               (unsigned long long)(r->subject_statements ? r->subject_statements : r->statements),
-               (unsigned long long)r->items, (unsigned long long)r->checkpoint_height, when);
+               (unsigned long long)r->subject_statements, (unsigned long long)r->items,
+               (unsigned long long)r->checkpoint_height, when);
+    else
+        printf(
+            "verified: statement %s as of height %llu (%s), by %llu statements with %llu items; what else is recorded "
+            "about its subjects is not in it\n",
+            r->subject, (unsigned long long)r->checkpoint_height, when, (unsigned long long)r->statements,
+            (unsigned long long)r->items);
     if (r->accepted && r->witnessed_ms) {
         seconds = (time_t)(r->witnessed_ms / 1000);
         if (gmtime_r(&seconds, &tm))

@@ -4,6 +4,19 @@
 
 static const char *const verdicts[] = {"ok", "failed", "not-checked"};
 
+void cn_verify_plain(char *text)
+{
+    json_t *utf8 = json_string(text);
+    bool valid = utf8 != NULL;
+    json_decref(utf8);
+    for (unsigned char *p = (unsigned char *)text; *p; p++) {
+        if (*p < 0x20 || *p == 0x7f || (!valid && *p >= 0x80))
+            *p = '?';
+        else if (valid && p[0] == 0xc2 && p[1] < 0xa0)
+            p[0] = p[1] = '?';
+    }
+}
+
 /* Names in a certificate or in a ZIP may be of any encoding, and texts are cut at the size of their buffers. */
 static json_t *text_of(const char *text)
 {

@@ -130,31 +130,17 @@ int carnet_verify_set_time_authorities(carnet_verify_options *options, const voi
 
 /* ---- reports ---- */
 
-/* A terminal or a log that shows it obeys nothing in it: no C0 or C1 controls, no DEL, no broken UTF-8. */
-static void plain(char *text)
-{
-    json_t *utf8 = json_string(text);
-    bool valid = utf8 != NULL;
-    json_decref(utf8);
-    for (unsigned char *p = (unsigned char *)text; *p; p++) {
-        if (*p < 0x20 || *p == 0x7f || (!valid && *p >= 0x80))
-            *p = '?';
-        else if (valid && p[0] == 0xc2 && p[1] < 0xa0)
-            p[0] = p[1] = '?';
-    }
-}
-
 static bool fill(carnet_verify_report *r)
 {
     json_t *json = cn_verify_report_json(&r->inside);
     r->json = json ? json_dumps(json, JSON_INDENT(2)) : NULL;
     json_decref(json);
-    plain(r->inside.subject);
-    plain(r->inside.time_authority);
+    cn_verify_plain(r->inside.subject);
+    cn_verify_plain(r->inside.time_authority);
     for (int i = 0; i < CN_STEP_COUNT; i++) {
         cn_verify_result *s = &r->inside.step[i];
-        plain(s->err.field);
-        plain(s->err.text);
+        cn_verify_plain(s->err.field);
+        cn_verify_plain(s->err.text);
         if (s->verdict == CN_VERDICT_OK)
             s->err.field[0] = s->err.text[0] = '\0';
     }

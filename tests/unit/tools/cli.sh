@@ -54,6 +54,11 @@ expect 2 "never overwritten" "$carnet" keygen --purpose vote --out "$work/vote.k
 zeros=$(printf '%064d' 0)
 echo "no zip" >"$work/no.zip"
 expect 1 "container" "$carnet" verify --genesis "$zeros" "$work/no.zip"
+# A ZIP with one empty file named "x", U+009B and "2J": what a terminal of UTF-8 may take for the order to clear itself.
+printf 'PK\3\4\24\0\0\10\0\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\5\0\0\0x\302\2332J' >"$work/c1.zip"
+printf 'PK\1\2\24\3\24\0\0\10\0\0\0\0!\0\0\0\0\0\0\0\0\0\0\0\0\0\5\0\0\0\0\0\0\0\0\0\0\0\200\1\0\0\0\0x\302\2332J' >>"$work/c1.zip"
+printf 'PK\5\6\0\0\0\0\1\0\1\0\063\0\0\0#\0\0\0\0\0' >>"$work/c1.zip"
+expect 1 'the entry "x??2J" does not belong' "$carnet" verify --genesis "$zeros" "$work/c1.zip"
 expect 2 "64 lower-case" "$carnet" verify --genesis 12 "$work/no.zip"
 expect 2 "cannot be opened" "$carnet" verify --genesis "$zeros" "$work/none.zip"
 expect 2 "no test network" "$carnet" testnet status --dir "$work/net"
@@ -93,7 +98,7 @@ expect 0 "1 events" "$carnet" query --api "$api" --subject $subject
 expect 1 "nothing is recorded" "$carnet" query --api "$api" --subject urn:carnet:ucr:4KE5-NONE
 expect 0 "verify it with" "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format native \
     --out "$work/one.zip"
-expect 0 "verified" "$carnet" verify --genesis "$digest" "$work/one.zip"
+expect 0 "verified: statement " "$carnet" verify --genesis "$digest" "$work/one.zip"
 expect 0 "on: cose, " "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format cose \
     --out "$work/on"
 expect 0 "on: tlog, " "$carnet" export --api "$api" --statement "$(cat "$work/first")" --format tlog --out "$work/on"
