@@ -5,6 +5,7 @@
  *   sync.c     serving and taking final blocks      admit.c  from bytes to the pool: workers, waiters
  *   peers.c    who is linked with which key         way.c    how a node finds peers whose keys were rotated
  *   epoch.c    one core an epoch, and its keys    report.c   status, why, metrics
+ *   purge.c    erasing what was ordered           restore.c  content that a peer left out
  * All fields below "the consensus thread" belong to it alone; others reach it by tasks on the queue. */
 #ifndef CARNET_NODE_DAEMON_INTERNAL_H
 #define CARNET_NODE_DAEMON_INTERNAL_H

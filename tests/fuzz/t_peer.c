@@ -94,6 +94,7 @@ static cn_node *open_node(fixture *fx, unsigned blocks)
     n->bad_allowed = UINT32_MAX;  /* there are no links to cut */
     for (unsigned i = 0; i < fx->genesis.set.n; i++)
         n->peer[i] = (cn_peer_slot){.set = true, .member = fx->genesis.set.row[i].member, .index = (int)i};
+    cn_restore_open(n);
     n->pool = cn_mempool_new(1u << 20);
     n->queue = cn_queue_new(1u << 26);
     n->work = cn_queue_new(1u << 26);
