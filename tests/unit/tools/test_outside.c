@@ -297,6 +297,16 @@ Test(outside, the_note_of_an_earlier_checkpoint_is_refused)
     expect(NULL, CN_STEP_RECEIPTS, CN_VERDICT_FAILED, false, "another checkpoint");
 }
 
+/* Whose keys they should be is not known when the chain of validators does not hold. */
+Test(outside, signatures_of_validators_that_are_not_proved_say_nothing)
+{
+    p->header[0].set.b[0] ^= 1;
+    mini_seal(&m, p, THREE);
+    cn_verify_report *r = verified(NULL);
+    cr_expect_eq(r->step[CN_STEP_EPOCH_CHAIN].verdict, CN_VERDICT_FAILED);
+    cr_expect_eq(r->step[CN_STEP_RECEIPTS].verdict, CN_VERDICT_NOT_CHECKED);
+}
+
 /* ---- consistency ---- */
 
 Test(outside, an_earlier_checkpoint_is_continued)
