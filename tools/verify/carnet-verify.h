@@ -78,6 +78,9 @@ CARNET_VERIFY_API int carnet_verify_add_anchor(carnet_verify_options *options, u
                                                const unsigned char block[CARNET_VERIFY_DIGEST_LEN]);
 /* A policy of C2SP tlog-policy that the signatures must satisfy, at most 64 KiB; step "witness-policy". n 0: none. */
 CARNET_VERIFY_API int carnet_verify_set_policy(carnet_verify_options *options, const void *policy, size_t n);
+/* The signed note that the policy is held against in the place of the one in the dossier: of the same checkpoint, with
+ * cosignatures of witnesses besides (carnet witness), at most 64 KiB. It asks for nothing by itself. n 0: none. */
+CARNET_VERIFY_API int carnet_verify_set_note(carnet_verify_options *options, const void *note, size_t n);
 /* Certificates in PEM of the time authorities that are trusted, at most 256 KiB and at least one; step "time". n 0:
  * none. */
 CARNET_VERIFY_API int carnet_verify_set_time_authorities(carnet_verify_options *options, const void *pem, size_t n);

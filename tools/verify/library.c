@@ -18,7 +18,7 @@ struct carnet_verify_options {
     unsigned signatures;
     cn_verify_anchor anchor[ANCHORS_MAX];
     size_t anchor_count;
-    cn_buf policy, authorities;
+    cn_buf policy, note, authorities;
 };
 
 struct carnet_verify_report {
@@ -38,6 +38,7 @@ carnet_verify_options *carnet_verify_options_new(void)
     carnet_verify_options *o = calloc(1, sizeof *o);
     if (o) {
         cn_buf_init(&o->policy, CN_POLICY_MAX_BYTES);
+        cn_buf_init(&o->note, CN_MAX_NOTE_BYTES);
         cn_buf_init(&o->authorities, CN_TIMESTAMP_CA_MAX);
     }
     return o;
@@ -48,6 +49,7 @@ void carnet_verify_options_free(carnet_verify_options *options)
     if (!options)
         return;
     cn_buf_free(&options->policy);
+    cn_buf_free(&options->note);
     cn_buf_free(&options->authorities);
     free(options);
 }
@@ -121,6 +123,13 @@ int carnet_verify_set_policy(carnet_verify_options *options, const void *policy,
     return replace(&options->policy, CN_POLICY_MAX_BYTES, policy, n);
 }
 
+int carnet_verify_set_note(carnet_verify_options *options, const void *note, size_t n)
+{
+    if (!options)
+        return CARNET_VERIFY_MISUSE;
+    return replace(&options->note, CN_MAX_NOTE_BYTES, note, n);
+}
+
 int carnet_verify_set_time_authorities(carnet_verify_options *options, const void *pem, size_t n)
 {
     if (!options || (n > 0 && (!pem || n > CN_TIMESTAMP_CA_MAX || cn_timestamp_authorities(CN_SPAN(pem, n)) == 0)))
@@ -157,6 +166,7 @@ static bool verify_in_c_locale(const void *zip, size_t n, const carnet_verify_op
         .anchor = options->anchor,
         .anchor_count = options->anchor_count,
         .policy = CN_SPAN(options->policy.p, options->policy.n),
+        .note = CN_SPAN(options->note.p, options->note.n),
         .tsa_ca = CN_SPAN(options->authorities.p, options->authorities.n),
     };
     locale_t plain_locale = newlocale(LC_ALL_MASK, "C", (locale_t)0);

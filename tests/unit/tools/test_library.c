@@ -148,6 +148,34 @@ Test(library, asks_for_signatures_and_a_policy)
     expect("witness-policy", CARNET_VERIFY_NOT_CHECKED, CARNET_VERIFY_OK);
 }
 
+/* Nodes keep no cosignatures of witnesses: the note that has them comes from the caller. */
+Test(library, holds_a_policy_against_the_note_that_is_given)
+{
+    char text[1024], vkey[CN_NOTE_VKEY_MAX + 1], signer[CN_SIGNER_NAME_MAX + 1];
+    cn_checkpoint c;
+    cn_buf longer;
+    cr_assert_eq(cn_checkpoint_of(&p->header[0], &m.genesis.network, m.genesis.origin, &c, NULL), CN_OK);
+    cn_signer_name(&c, m.name[3], signer); /* the fourth has not signed the note in the dossier */
+    cn_note_vkey(signer, CN_NOTE_COSIGNATURE_V1, m.genesis.set.row[3].cosignature_key, vkey);
+    int n = snprintf(text, sizeof text, "witness w %s\nquorum w\n", vkey);
+    cr_assert_eq(carnet_verify_set_policy(options, text, (size_t)n), CARNET_VERIFY_OK);
+    expect("witness-policy", CARNET_VERIFY_FAILED, CARNET_VERIFY_REFUSED);
+    mini_seal(&m, p, 15u);
+    cn_buf_init(&longer, CN_MAX_NOTE_BYTES);
+    cn_buf *note = mini_part(p, CN_PART_NOTE, 0);
+    cn_put_bytes(&longer, note->p, note->n);
+    mini_seal(&m, p, 7u);
+    cr_assert_eq(carnet_verify_set_note(options, longer.p, longer.n), CARNET_VERIFY_OK);
+    expect("witness-policy", CARNET_VERIFY_HOLDS, CARNET_VERIFY_OK);
+    cr_assert_eq(carnet_verify_set_note(options, longer.p, 1), CARNET_VERIFY_OK);
+    expect("witness-policy", CARNET_VERIFY_FAILED, CARNET_VERIFY_REFUSED);
+    cr_assert_eq(carnet_verify_set_note(options, NULL, 0), CARNET_VERIFY_OK);
+    expect("witness-policy", CARNET_VERIFY_FAILED, CARNET_VERIFY_REFUSED);
+    cr_expect_eq(carnet_verify_set_note(options, text, CN_MAX_NOTE_BYTES + 1), CARNET_VERIFY_MISUSE);
+    cr_expect_eq(carnet_verify_set_note(NULL, text, 1), CARNET_VERIFY_MISUSE);
+    cn_buf_free(&longer);
+}
+
 Test(library, asks_for_anchors)
 {
     cn_digest block = cn_header_digest(&p->header[0]);
