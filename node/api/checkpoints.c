@@ -229,8 +229,15 @@ void cn_api_get_epochs(cn_request *r)
         format && strcmp(format, "evm") != 0
             ? cn_fail(&err, CN_INVALID, "format", "\"%.40s\" is none of the epochs'; use evm or none", format)
             : cn_snapshot_open(r->backend->store, &snap, &err);
-    for (uint64_t epoch = 2; st == CN_OK && cn_snapshot_epoch(snap, epoch, &height, &rows, NULL) == CN_OK; epoch++)
-        st = view_epoch(r, snap, epoch, height, rows, format != NULL, list, &err);
+    bool more = true;
+    for (uint64_t epoch = 2; st == CN_OK && more; epoch++) {
+        st = cn_snapshot_epoch(snap, epoch, &height, &rows, &err);
+        more = st != CN_NOT_FOUND;
+        if (!more)
+            st = CN_OK;
+        else if (st == CN_OK)
+            st = view_epoch(r, snap, epoch, height, rows, format != NULL, list, &err);
+    }
     if (st == CN_OK)
         cn_reply_json(r, MHD_HTTP_OK, json_pack("{s:O}", "epochs", list));
     else

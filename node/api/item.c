@@ -68,6 +68,7 @@ static cn_status find(cn_request *r, const cn_digest *id, uint64_t item, item_pr
     return st;
 }
 
+/* NULL: out of memory. */
 static json_t *view(const item_proof *p, uint64_t item)
 {
     const cn_statement *s = p->statement;
@@ -91,6 +92,10 @@ static json_t *view(const item_proof *p, uint64_t item)
     json_object_set_new(v, "record", cn_json_digest(&s->record_digest));
     json_object_set_new(v, "receipts_base64", cn_view_base64(receipts.p, receipts.n));
     json_object_set_new(v, "tlog_proof", json_stringn((const char *)tlog.p, tlog.n));
+    if (receipts.fault || tlog.fault) { /* a proof that is cut proves nothing */
+        json_decref(v);
+        v = NULL;
+    }
     cn_buf_free(&receipts);
     cn_buf_free(&tlog);
     return v;
@@ -109,8 +114,11 @@ void cn_api_reply_item(cn_request *r, const cn_digest *id)
     }
     item_proof *p = calloc(1, sizeof *p);
     cn_status st = p ? find(r, id, item, p, &err) : cn_fail(&err, CN_NO_MEMORY, "proof", "out of memory");
+    json_t *v = st == CN_OK ? view(p, item) : NULL;
+    if (st == CN_OK && !v)
+        st = cn_fail(&err, CN_NO_MEMORY, "proof", "out of memory");
     if (st == CN_OK)
-        cn_reply_json(r, MHD_HTTP_OK, view(p, item));
+        cn_reply_json(r, MHD_HTTP_OK, v);
     else
         cn_reply_error(r, &err);
     if (p) {

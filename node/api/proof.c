@@ -7,8 +7,10 @@
 #include "node/formats/subject.h"
 #include "proto/cbor.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define AUDIT_WAIT_MS 20000u
 #define SIGNED_WAIT_MS 5000u
@@ -103,6 +105,42 @@ static bool read_purpose(cn_request *r, cn_audit_order *order)
     return true;
 }
 
+/* A dossier is built in memory, so that only so many are at once; whoever comes then waits for a while. */
+#define AUDITS_MAX 4u
+#define AUDIT_TURN_S 5
+
+static pthread_mutex_t audits_lock = PTHREAD_MUTEX_INITIALIZER;
+static pthread_cond_t audits_moved = PTHREAD_COND_INITIALIZER;
+static unsigned audits;
+
+static bool begin_audit(cn_request *r)
+{
+    struct timespec until;
+    cn_err err = {0};
+    int rc = 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += AUDIT_TURN_S;
+    pthread_mutex_lock(&audits_lock);
+    while (audits == AUDITS_MAX && rc == 0)
+        rc = pthread_cond_timedwait(&audits_moved, &audits_lock, &until);
+    bool mine = audits < AUDITS_MAX;
+    audits += mine;
+    pthread_mutex_unlock(&audits_lock);
+    if (mine)
+        return true;
+    cn_fail(&err, CN_FULL, "audit", "%u dossiers are being made on this node; try again soon", AUDITS_MAX);
+    cn_reply_error(r, &err);
+    return false;
+}
+
+static void end_audit(void)
+{
+    pthread_mutex_lock(&audits_lock);
+    audits--;
+    pthread_cond_signal(&audits_moved);
+    pthread_mutex_unlock(&audits_lock);
+}
+
 void cn_api_reply_audit(cn_request *r, const char *uri, const cn_digest *id)
 {
     cn_err err = {0};
@@ -110,6 +148,10 @@ void cn_api_reply_audit(cn_request *r, const char *uri, const cn_digest *id)
     cn_audit_order order = {.salt = r->backend->subject_salt, .page = r->backend->audit_page};
     if (!read_purpose(r, &order))
         return;
+    if (!begin_audit(r)) {
+        cn_redact_free(order.redact);
+        return;
+    }
     cn_signed *at = calloc(1, sizeof *at);
     cn_buf_init(&zip, CN_AUDIT_MAX_BYTES);
     cn_status st = at ? cn_signed_open(r->backend, AUDIT_WAIT_MS, true, &order.snap, at, &err)
@@ -127,6 +169,7 @@ void cn_api_reply_audit(cn_request *r, const char *uri, const cn_digest *id)
     cn_redact_free(order.redact);
     cn_buf_free(&zip);
     free(at);
+    end_audit();
 }
 
 void cn_api_get_statement_proof(cn_request *r)

@@ -25,14 +25,14 @@ export const MEANING = (aboutSubject) => `<h2>What this proves, and what it does
 <ul>
 <li>Each statement was signed by the key it names, and that key had authority then.</li>
 <li>A quorum of the ledger&#8217;s validators made it final at its place in the log; nobody can take it out or change it unseen.</li>
-${aboutSubject ? "<li>Nothing that was recorded about the subject, or about containers while they were tied to it, is left out.</li>\n" : ""}<li>Each key&#8217;s statements continue each other: none was skipped without a declared gap.</li>
+${aboutSubject ? "<li>Nothing that was recorded about the subject, or about containers while they were tied to it, is left out.</li>\n" : ""}<li>The statements of each key that are here stand in the order in which it signed them, and of two that follow one another directly the later names the earlier.</li>
 </ul>
 </div>
 <div>
 <h3>Not proved</h3>
 <ul>
 <li>That what a signer says is true. Registration proves what was recorded and when, not that it happened.</li>
-<li>What a signer never submitted.</li>
+<li>What a signer never submitted, and what a key signed about other subjects.</li>
 <li>The time of an event, which is the signer&#8217;s claim. The time of a block is a claim of a quorum of validators, unless a time authority that you trust saw it (files in <code>tokens/</code>).</li>
 <li>Events about this subject under an identifier that their signer did not declare.</li>
 </ul>
