@@ -30,6 +30,7 @@ node "$here/verify-js/vectors.mjs" "$work" "$work/vectors" || fail "vectors"
     fail "changed dossiers"
 }
 
+node --stack-size=400 "$here/verify-js/large.mjs" "$work" || fail "large fields" # engines of some browsers give no more
 node "$here/verify-js/events.mjs" "$work" "$build/tests/unit/tools/items_many" "${CARNET_DIFF_SECONDS:-8}" "${CARNET_DIFF_SEED:-1}" \
     "${2:-}" || fail "events"
 

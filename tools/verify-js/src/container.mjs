@@ -1,6 +1,6 @@
 // The ZIP of a dossier and its manifest: exactly the files that the manifest names, in order, each with its digest.
 import { inflateSync } from "fflate";
-import { Fault, fail, hex, sha256, unhex } from "./bytes.mjs";
+import { Fault, fail, hex, latin, sha256, unhex } from "./bytes.mjs";
 import { parseJson } from "./json.mjs";
 
 const MAX_BYTES = 2 ** 30, MAX_FILES = 4000000, SUBJECT_MAX = 2048, PURPOSE_MAX = 200, MAX_ITEMS = 1000n;
@@ -67,7 +67,7 @@ function unpackOne(bytes, view, entry) {
   const at = entry.local;
   if (at + 30 > bytes.length || view.getUint32(at) !== 0x504b0304) fail(`${entry.name}: its local header is missing`);
   const nameLength = view.getUint16(at + 26, true), from = at + 30 + nameLength + view.getUint16(at + 28, true);
-  const local = String.fromCharCode(...bytes.subarray(at + 30, at + 30 + nameLength));
+  const local = latin(bytes.subarray(at + 30, at + 30 + nameLength));
   if (local !== entry.name || !headersAgree(view, at, entry.at) || from + entry.packed > entry.limit) fail(`${entry.name}: its two headers differ`);
   const packed = bytes.subarray(from, from + entry.packed);
   let out = packed;
@@ -90,7 +90,7 @@ function listFiles(view, bytes) {
   for (let i = 0; i < d.count; i++) {
     if (at + 46 > d.offset + d.size || view.getUint32(at) !== 0x504b0102) fail("its directory is cut");
     const n = view.getUint16(at + 28, true), extra = view.getUint16(at + 30, true), comment = view.getUint16(at + 32, true);
-    const name = String.fromCharCode(...bytes.subarray(at + 46, at + 46 + n));
+    const name = latin(bytes.subarray(at + 46, at + 46 + n));
     if (!BASIC.test(name) && !isPart(name)) fail(`the entry "${name.slice(0, 60)}" does not belong into a dossier`);
     const method = view.getUint16(at + 10, true), flags = view.getUint16(at + 8, true);
     if ((method !== 0 && method !== 8) || flags & 1) fail(`${name}: is neither stored nor deflated`);

@@ -1,5 +1,5 @@
 // C2SP signed notes of checkpoints: a body of three lines, an empty one, and lines with signatures.
-import { Reader, concat, equal, fail, sha256, unbase64, utf8 } from "./bytes.mjs";
+import { Reader, concat, equal, fail, latin, sha256, unbase64, utf8 } from "./bytes.mjs";
 import { verifyEd25519 } from "./keys.mjs";
 
 const NOTE_MAX = 65536, LINES_MAX = 64, BODY_MAX = 192 + 1 + 20 + 1 + 44 + 1;
@@ -10,7 +10,6 @@ function lineOf(bytes, at) {
   return end < 0 ? fail("a line of the note does not end") : [bytes.subarray(at, end), end + 1];
 }
 
-export const latin = (bytes) => String.fromCharCode(...bytes);
 const DASH = Uint8Array.of(0xe2, 0x80, 0x94, 0x20);
 
 function readLine(line) {

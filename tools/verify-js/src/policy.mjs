@@ -1,6 +1,6 @@
 // C2SP tlog-policy: which signatures make a checkpoint good enough for somebody. Text is kept as one character a byte.
-import { equal, fail, unbase64, unhex } from "./bytes.mjs";
-import { COSIGNATURE, LOG, latin, noteKeyId, signedBy } from "./note.mjs";
+import { equal, fail, latin, unbase64, unhex } from "./bytes.mjs";
+import { COSIGNATURE, LOG, noteKeyId, signedBy } from "./note.mjs";
 
 const BYTES_MAX = 65536, NAMES_MAX = 256, LOGS_MAX = 64, NAME_MAX = 127, SIGNER_NAME_MAX = 257, WORDS_MAX = NAMES_MAX + 3;
 
@@ -69,9 +69,7 @@ export function readPolicy(bytes) {
 }
 
 function bytesToWords(line) {
-  let text = "";
-  for (let at = 0; at < line.length; at += 4096) text += latin(line.subarray(at, at + 4096));
-  return text.split(/[ \t]+/).filter((w) => w !== "");
+  return latin(line).split(/[ \t]+/).filter((w) => w !== "");
 }
 
 /** Members stand before their group, so that one pass decides all. */

@@ -1,6 +1,6 @@
 // The readable page of a dossier, made again from the rest of it: whoever reads report.html reads what was verified. Words
 // and order are those of version 1 (audit-format.md, step report); other words are another version.
-import { Fault, equal, hex, utf8 } from "./bytes.mjs";
+import { Fault, equal, hex, latin, utf8 } from "./bytes.mjs";
 import { chart } from "./report_chart.mjs";
 import { MAX_SERIES, children, collect, get, openItem } from "./report_facts.mjs";
 import { GENERATOR, HOW_TO_CHECK, MEANING, README, STYLE } from "./report_words.mjs";
@@ -83,10 +83,10 @@ function place(event, name, what) {
 }
 
 function things(event) {
-  const ids = [get(event, "parentID")];
+  let ids = [get(event, "parentID")];
   for (const kind of ["epcList quantityList", "childEPCs childQuantityList", "inputEPCList inputQuantityList", "outputEPCList outputQuantityList"]) {
     const [epcs, quantities] = kind.split(" ");
-    ids.push(...children(get(event, epcs)), ...children(get(event, quantities)).map((q) => get(q, "epcClass")));
+    ids = ids.concat(children(get(event, epcs)), children(get(event, quantities)).map((q) => get(q, "epcClass")));
   }
   const named = ids.filter(isText), left = named.length - THINGS_SHOWN;
   return (
@@ -170,7 +170,7 @@ function registry(r) {
   if (r.op === "revoke") return `revokes key ${short(r.keyId)}`;
   if (r.op === "gap") return `declares a gap in the chain of key ${short(r.keyId)}`;
   if (r.op === "salvage") return `stands by statements of the revoked key ${short(r.keyId)}`;
-  if (r.op === "member") return `admits the member ${escaped(String.fromCharCode(...r.member.name))}`;
+  if (r.op === "member") return `admits the member ${escaped(latin(r.member.name))}`;
   return "changes the key of its peer channel";
 }
 
@@ -249,7 +249,7 @@ export function renderReport(v) {
 
 /** The version that a page says it is of; 0: none. */
 function versionOf(page) {
-  const beginning = String.fromCharCode(...page.subarray(0, 1024)), mark = `content="${GENERATOR}`, at = beginning.indexOf(mark);
+  const beginning = latin(page.subarray(0, 1024)), mark = `content="${GENERATOR}`, at = beginning.indexOf(mark);
   let version = 0;
   for (const c of at < 0 ? "" : /^[0-9]*/.exec(beginning.slice(at + mark.length))[0]) version = version > 1000000 ? 0 : version * 10 + Number(c);
   return version;

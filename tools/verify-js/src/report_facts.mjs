@@ -1,6 +1,6 @@
 // What the report tells, collected from a dossier: who the keys belong to, when blocks were made, events and readings.
 // Nothing here verifies, and an item that is no event by the schema is shown as far as it reads.
-import { Fault, hex } from "./bytes.mjs";
+import { Fault, hex, latin } from "./bytes.mjs";
 import { timeMs } from "./epcis.mjs";
 import { memberId } from "./genesis.mjs";
 import { parseValue } from "./json.mjs";
@@ -109,7 +109,7 @@ class Facts {
     } else if (r.op === "revoke") {
       end(r.keyId);
     } else if (r.op === "member") {
-      const name = String.fromCharCode(...r.member.name), id = memberId(name);
+      const name = latin(r.member.name), id = memberId(name);
       this.addName(id, name);
       this.addKey(r.newKey.key, hex(id), r.newKey.purpose, index);
     }

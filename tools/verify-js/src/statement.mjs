@@ -1,5 +1,5 @@
 // Signed statements: the outer message, the body by its schema (proto/carnet.proto), and the rules of the fields.
-import { Reader, compare, equal, fail, hex, leafHash, sha256, tagged } from "./bytes.mjs";
+import { Reader, compare, equal, fail, hex, latin, leafHash, sha256, tagged } from "./bytes.mjs";
 import { decode } from "./protobuf.mjs";
 import { ROW, P256, keyId, publicKey, readSet, verify } from "./keys.mjs";
 import { rootOf } from "./merkle.mjs";
@@ -102,8 +102,7 @@ function checkRegistry(r) {
     need(new Set(m.ids.map(hex)).size === m.ids.length, "an id is listed twice");
   }
   if (op === "member") {
-    const ascii = (b) => String.fromCharCode(...b);
-    need(m.name.length <= 64 && validName(ascii(m.name)) && /^[A-Z]{2}$/.test(ascii(m.country)), "a member's name or country");
+    need(m.name.length <= 64 && validName(latin(m.name)) && /^[A-Z]{2}$/.test(latin(m.country)), "a member's name or country");
     need(m.roles !== 0 && (m.roles & ~ROLES) === 0, "not a set of known roles");
     checkNewKey(m.key, r);
     need(r.newKey.purpose === CAPTURE, "a member's key is a capture key");
@@ -134,7 +133,7 @@ function checkForeignNetwork(f) {
   need(f !== null && f.withdraw <= 1, "the foreign network is missing");
   const alone = !f.name.length && !f.epoch && !f.set.length && !f.height && !f.logSize;
   if (f.withdraw) return need(alone, "withdraw is alone");
-  need(f.name.length <= 64 && validName(String.fromCharCode(...f.name)), "the network's name");
+  need(f.name.length <= 64 && validName(latin(f.name)), "the network's name");
   digest(f.set, "the set");
   need(f.epoch !== 0n && (f.epoch === 1n) === (f.height === 0n) && f.logSize >= 2n, "not a block that begins an epoch");
 }

@@ -1,11 +1,11 @@
 // One canonical URI per thing (formats-epcis.md, Subjects).
-import { base64, hex, utf8 } from "./bytes.mjs";
+import { base64, hex, latin, utf8 } from "./bytes.mjs";
 import { canonicalGs1 } from "./gs1.mjs";
 import { memberId, validName } from "./genesis.mjs";
 
 const SUBJECT_MAX = 1023;
 
-const toBytes = (text) => String.fromCharCode(...utf8(text));
+const toBytes = (text) => latin(utf8(text));
 const toText = (bytes) => new TextDecoder().decode(Uint8Array.from(bytes, (c) => c.charCodeAt(0)));
 
 const upper = (text) => text.replace(/[a-z]/g, (c) => c.toUpperCase());

@@ -1,6 +1,6 @@
 // RFC 3161 time tokens: what they are over, and when (audit-format.md, step time). Whether an authority that anybody trusts
 // signed one is not checked here.
-import { equal, fail, sha256 } from "./bytes.mjs";
+import { equal, fail, latin, sha256 } from "./bytes.mjs";
 import { byHeight, closingsOf, partsOf } from "./outside.mjs";
 
 const AHEAD_MS = 60000n, TOKEN_MAX = 65536;
@@ -30,7 +30,7 @@ const isOid = (r, oid) => equal(take(r, OID).content, oid) || fail("not a TimeSt
 
 /** RFC 3161, 2.4.2: YYYYMMDDhhmmss[.s...]Z */
 function generalizedTime(bytes) {
-  const m = /^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(?:\.([0-9]+))?Z$/.exec(String.fromCharCode(...bytes));
+  const m = /^([0-9]{4})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})([0-9]{2})(?:\.([0-9]+))?Z$/.exec(latin(bytes));
   if (!m) fail("its time is none");
   const [year, month, day, hour, minute, second] = m.slice(1, 7).map(Number), date = new Date(0);
   date.setUTCFullYear(year, month - 1, day);
