@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The verifier in JavaScript against the one in C: every dossier that the unit tests of the latter verify, then dossiers
-# whose files are changed at random (CARNET_DIFF_SECONDS, 8; CARNET_DIFF_SEED, 1), events and changed events (as long),
-# the command, and the page.
+# whose files are changed at random (CARNET_DIFF_SECONDS, 8; CARNET_DIFF_SEED, 1), events, subjects and
+# envelopes (as long), the command, and the page.
 # usage: tests/interop/verify-js.sh BUILD-DIR [DATA-DIR]
 set -euo pipefail
 

@@ -1,9 +1,12 @@
-// Events and changed events, given to both readers: whether each is one by the schema, and which subjects it names.
+// Events and changed events, subjects and envelopes, given to both readers: whether each item is one by the schema, and
+// which subjects it names.
 // usage: events.mjs SOURCE-DIR ITEMS-MANY SECONDS SEED [DATA-DIR]
 import { spawn } from "node:child_process";
 import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
+import { rulesInTurn, wordsInTurn } from "./events_made.mjs";
+import { maker } from "./subjects_made.mjs";
 
 const [source, program, seconds, seed, data] = process.argv.slice(2);
 const load = (name) => import(pathToFileURL(`${source}/${name}`));
@@ -94,8 +97,10 @@ const STRINGS = [
   ...URIS, ...WORDS, ...TIMES, ...ZONES, ...UNITS, "ADD", "OBSERVE", "DELETE", "add", "f0", "F0g",
   "ObjectEvent", "AggregationEvent", "TransactionEvent", "TransformationEvent", "AssociationEvent", "QuantityEvent", "__proto__", "constructor", "type", "@context", "rdfs:comment",
 ];
+const prefixes = (n) => Object.fromEntries(Array.from({ length: n }, (_, i) => [`p${i}`, "a:b"]));
+const CONTEXTS = ["a:b", "a b", {}, [], [1], [null], ["a:b", {}], [[]], prefixes(256), prefixes(257), [prefixes(255)], [prefixes(256)], Array(256).fill("a:b"), Array(257).fill("a:b")];
 /** What is nearly right where this name stands. */
-const near = (name) => (/time$/i.test(name) ? TIMES : /offset$/i.test(name) ? ZONES : name === "uom" ? UNITS : /^(bizStep|disposition|type|reason|exception|component|\d+)$/.test(name) ? WORDS : URIS);
+const near = (name) => (name === "@context" ? CONTEXTS : /time$/i.test(name) ? TIMES : /offset$/i.test(name) ? ZONES : name === "uom" ? UNITS : /^(bizStep|disposition|type|reason|exception|component|\d+)$/.test(name) ? WORDS : URIS);
 const VALUES = [null, true, false, 0, -1.5, 1e21, [], {}, [[]], [{}], [null], ["a:b", "a:b"], ["a:b", "a:c"], { id: "a:b" }, { "a:b": 1 }, { id: 1 }];
 
 /** Each place in the tree: the container and the name or number there. */
@@ -106,6 +111,21 @@ function placesIn(value, out = []) {
     placesIn(value[key], out);
   }
   return out;
+}
+
+/** Every field in turn gone, of another kind, or what is nearly right there: no chance, each rule of the schema is met. */
+function* changesInTurn(event, skip) {
+  const paths = (value, path = []) => (typeof value !== "object" || value === null ? [] : Object.keys(value).flatMap((k) => [[...path, k], ...paths(value[k], [...path, k])]));
+  for (const path of paths(event).filter((p) => !skip.has(p[0]))) {
+    const last = path[path.length - 1];
+    for (const value of [undefined, ...VALUES, ...(path.length > 1 && /^(@context|rdfs:comment)$/.test(path[0]) ? [] : near(last))]) {
+      const copy = structuredClone(event), where = path.slice(0, -1).reduce((v, k) => v[k], copy);
+      if (value !== undefined) where[last] = value;
+      else if (Array.isArray(where)) where.splice(Number(last), 1);
+      else delete where[last];
+      yield copy;
+    }
+  }
 }
 
 function change(event, others) {
@@ -137,7 +157,7 @@ function changeText(text) {
   if (kind === 1) return text.replace(/^\{/, () => `{"type":"ObjectEvent",`);
   if (kind === 2) return text.replace(/"([a-zA-Z]+)":/, (_, n) => `"\\u00${n.charCodeAt(0).toString(16)}${n.slice(1)}":`);
   if (kind === 3) return text.replace(/^\{/, () => `{"ext:deep":${"[".repeat(60 + below(8))}${"]".repeat(60 + below(8))},`);
-  if (kind === 4) return text.replace(/^\{/, () => `{"ext:s":"${pick(["\\ud800", "\\udc00x", "\\ud83d\\ude00", "\\u0000", "\\u00g0", "\\x", "\t", "\u007f", "\\u001f"])}",`);
+  if (kind === 4) return text.replace(/^\{/, () => `{"ext:s":"${pick(["\\ud800", "\\udc00x", "\\udc00\\udc00", "\\ud800\\ud800", "\\ud800\\u0041", "\\ud83d\\ude00", "\\u0000", "\\u00g0", "\\x", "\t", "\u007f", "\\u001f"])}",`);
   if (kind === 5) return pick(["\ufeff", " ", "\n\t\r", "\u00a0", "\f", "//\n"]) + text;
   if (kind === 6) return text + pick([" ", "\n", "{}", ",", "\0", "x"]);
   if (kind === 7) return text.replace(/^\{/, () => `{"ext:${pick(["a", "type", "\\u0061"])}":1,"ext:a":2,`);
@@ -152,13 +172,49 @@ function changeBytes(bytes) {
   return copy;
 }
 
+// ---- subjects, and envelopes ----
+
+const subject = maker(below);
+
+/** Nothing but subjects, so that a verdict hangs on them alone: one in most, since one that is wrong hides the others. */
+function eventOfSubjects() {
+  const time = { eventTime: "2026-03-01T08:00:00Z", eventTimeZoneOffset: "+00:00" }, one = subject();
+  return pick([
+    () => ({ type: "ObjectEvent", action: "ADD", ...time, epcList: [one] }),
+    () => ({ type: "ObjectEvent", action: "ADD", ...time, quantityList: [{ epcClass: one }, { epcClass: one }] }),
+    () => ({ type: "AggregationEvent", action: "ADD", ...time, parentID: one, childEPCs: [subject(), one] }),
+    () => ({ type: "TransactionEvent", action: "DELETE", ...time, bizTransactionList: [{ bizTransaction: one }] }),
+    () => ({ type: "TransformationEvent", ...time, transformationID: one, outputQuantityList: [{ epcClass: "a:b" }] }),
+  ])();
+}
+
+const ENVELOPE = 6;
+
+/** Right in most, or with one number too far; then bytes left off or changed. */
+function envelope() {
+  const points = pick([0, 0, 1, 3, 999, 1000]), rest = below(64), out = Buffer.alloc(55 + 4 * points + rest, 7);
+  const parts = pick([1, 1, 2, 3, 65535]), offset = pick([0, 10]);
+  out.writeUInt8(below(20) ? 1 : below(256), 0);
+  out.writeUInt16BE(below(12) ? below(parts) : parts, 1);
+  out.writeUInt16BE(below(20) ? parts : 0, 3);
+  out.writeBigUInt64BE(pick([10n, 10n, 1n << 63n, (1n << 64n) - 1n]), 37);
+  out.writeBigUInt64BE(below(12) ? BigInt(offset) : 11n, 45);
+  out.writeUInt16BE(below(20) ? points : points + 1, 53);
+  for (let i = 0, at = 0; i < points; i++) {
+    at = points < 10 && below(12) ? at + below(rest / 2 + 1) : at;
+    out.writeUInt32BE(below(20 * points) ? Math.min(at, rest) : pick([rest + 1, 0, 2 ** 32 - 1]), 55 + 4 * i);
+  }
+  return below(6) ? out : out.subarray(0, 1 + below(out.length));
+}
+
 // ---- both readers ----
 
 const child = spawn(program, { stdio: ["pipe", "pipe", "inherit"] });
 const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
 
-async function there(bytes) {
-  child.stdin.write(Buffer.from(bytes).toString("base64") + "\n");
+const sent = (items) => child.stdin.write(items.map(([format, bytes]) => Buffer.concat([Buffer.of(format), bytes]).toString("base64") + "\n").join(""));
+
+async function answer() {
   const { value, done } = await lines.next();
   if (done) throw new Error("the other reader ended");
   return value;
@@ -166,9 +222,9 @@ async function there(bytes) {
 
 const inOrder = (list) => [...new Set(list)].sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
 
-function here(bytes) {
+function here(format, bytes) {
   const item = new Uint8Array(17 + bytes.length);
-  item[0] = 2;
+  item[0] = format;
   item.set(bytes, 17);
   try {
     return ["yes", ...inOrder(itemSubjects(item))].join(" ");
@@ -180,27 +236,55 @@ function here(bytes) {
 
 let count = 0, accepted = 0, differing = 0;
 
-async function compare(bytes) {
-  if (bytes.length === 0) return;
-  const [a, b] = [await there(bytes), here(bytes)];
-  count++;
-  accepted += a.startsWith("yes");
-  if (a === b || (a.startsWith("no ") && b.startsWith("no "))) return;
-  if (differing++ < 10) console.log(`${a} there, ${b} here, of ${Buffer.from(bytes).toString("base64")}`);
+const EVENT = 2, MAX_CONTENT = 65536 - 17; // an item that is larger is refused before anybody reads what is in it
+
+const met = { each: 0, changed: 0, subjects: 0, envelopes: 0 }; // how many items both read, by where they come from
+
+function differ(a, b, format, bytes) {
+  if (differing++ < 10) console.log(`${a.slice(0, 400)} there, ${b.slice(0, 400)} here, of format ${format}: ${Buffer.from(bytes).toString("base64").slice(0, 4000)}`);
+}
+
+/** Items as [format, bytes, from]: one answer each, asked for together, since a turn to the other process takes longest. */
+async function compare(items) {
+  const some = items.filter(([, bytes]) => bytes.length > 0 && bytes.length <= MAX_CONTENT);
+  sent(some);
+  for (const [format, bytes, from] of some) {
+    const a = await answer(), b = here(format, bytes);
+    count++;
+    accepted += a.startsWith("yes");
+    if (a === b) met[from] += a.startsWith("yes");
+    else if (!(a.startsWith("no ") && b.startsWith("no "))) differ(a, b, format, bytes);
+  }
 }
 
 const utf8 = (text) => new TextEncoder().encode(text);
-for (const event of [...own, ...samples]) await compare(utf8(JSON.stringify(event)));
-const [whole, good] = [count, accepted], seeds = [...own, ...own, ...samples], end = Date.now() + 1000 * Number(seconds);
-if (good < own.length) console.log(`only ${good} of ${whole} unchanged events are accepted`);
-while (Date.now() < end && differing < 10) {
+const item = (event, from = "each") => [EVENT, utf8(JSON.stringify(event)), from];
+
+function changed() {
   let event = pick(seeds);
   for (let i = below(3); i >= 0; i--) event = change(event, seeds);
-  let text = JSON.stringify(event, null, pick([0, 0, 1]));
-  if (below(4) === 0) text = changeText(text);
-  const bytes = utf8(text);
-  await compare(below(6) === 0 ? changeBytes(bytes) : bytes);
+  const whole = JSON.stringify(event, null, pick([0, 0, 1])), bytes = utf8(below(4) === 0 ? changeText(whole) : whole);
+  return [EVENT, below(6) === 0 ? changeBytes(bytes) : bytes, "changed"];
+}
+
+function* inTurn() {
+  for (const [i, event] of own.entries()) yield* changesInTurn(event, new Set(i ? Object.keys(common) : []));
+  yield* rulesInTurn();
+  yield* wordsInTurn(new URL("../../../node/formats/vocabulary.c", import.meta.url), `${source}/src/vocabulary.mjs`);
+}
+
+const seeds = [...own, ...own, ...samples];
+await compare([...own, ...samples].map((e) => item(e)));
+const [whole, good] = [count, accepted];
+if (good < own.length) console.log(`only ${good} of ${whole} unchanged events are accepted`);
+let batch = [];
+for (const event of inTurn()) if (batch.push(item(event)) === 64) await compare(batch.splice(0));
+await compare(batch);
+const fixed = count, end = Date.now() + 1000 * Number(seconds);
+while (Date.now() < end && differing < 10) {
+  const made = Array.from({ length: 64 }, (_, i) => (i < 24 ? item(eventOfSubjects(), "subjects") : i < 32 ? [ENVELOPE, envelope(), "envelopes"] : changed()));
+  await compare(made);
 }
 child.stdin.end();
-console.log(`${own.length} events of every field and ${samples.length} samples: ${good} accepted; seed ${seed}: ${count - whole} changed ones, ${accepted - good} accepted; ${differing} differ`);
-process.exit(differing === 0 && good >= own.length && count > whole && accepted > good && (!existsSync(data ?? "") || samples.length > 100) ? 0 : 1);
+console.log(`${own.length} events of every field and ${samples.length} samples: ${good} accepted; ${fixed - whole} of each field, rule and word in turn; seed ${seed}: ${count - fixed} made items; accepted ${JSON.stringify(met)}; ${differing} differ`);
+process.exit(differing === 0 && good >= own.length && Object.values(met).every((n) => n > 0) && count - whole > accepted - good && (!existsSync(data ?? "") || samples.length > 100) ? 0 : 1);
